@@ -1,0 +1,43 @@
+//! Every bound of the program, with its unit and its reason; asserted against each other at compile time.
+//! Owns no behaviour: a module that enforces a bound names it from here.
+
+// ---- exposition ----
+
+/// Longest line of a text body, bytes. A line is the only part of a body that has to stand in memory whole.
+pub const LINE_BYTES_MAX: usize = 16 << 20;
+
+// ---- store ----
+
+/// Capacity of one page, bytes: large enough that a scrape hands few pieces to the kernel, small enough that
+/// moving half a page on a change of length costs less than a system call.
+pub const PAGE_BYTES: usize = 32 << 10;
+
+/// An entry longer than this, bytes, gets pages of its own; shorter ones share pages.
+pub const ENTRY_SHARED_BYTES_MAX: usize = PAGE_BYTES / 2;
+
+// ---- http ----
+
+/// Request line and headers together, bytes (SPEC 1.6: 1 MiB + 4 KiB, then 431).
+pub const HEAD_BYTES_MAX: usize = (1 << 20) + 4096;
+
+/// Unread request body that is drained after an early answer so that the connection can be kept, bytes (SPEC 1.6).
+pub const DRAIN_BYTES_MAX: u64 = 256 << 10;
+
+// ---- net and server ----
+
+/// Connections open at once; above it the listeners are not asked for more.
+pub const CONNECTIONS_MAX: usize = 16 << 10;
+
+/// Connections accepted in one turn of the loop.
+pub const ACCEPTS_PER_TURN_MAX: usize = 64;
+
+/// The shared read buffer, bytes: what is read from one connection at a time.
+pub const READ_BYTES: usize = 64 << 10;
+
+/// Bytes written to one connection in one turn of the loop.
+pub const WRITE_BYTES_PER_TURN_MAX: usize = 1 << 20;
+
+const _: () = {
+    assert!(ENTRY_SHARED_BYTES_MAX * 2 <= PAGE_BYTES, "a split page must have room for the entry that split it");
+    assert!(PAGE_BYTES <= 1 << 16, "offsets inside a page fit in 16 bits and one");
+};

@@ -1,0 +1,3 @@
+//! The binary: command line, then server, then an exit status.
+
+fn main() {}

@@ -1,0 +1,10 @@
+//! The borrowed vocabulary that every layer speaks: metric kind, label, sample, numbers and names.
+//!
+//! Owns the rules that hold for a single word of it (what a name is, how a number is written). Knows nothing of
+//! bodies, groups or connections.
+
+pub mod name;
+pub mod number;
+pub mod quote;
+pub mod sample;
+pub mod time;

@@ -1,0 +1,40 @@
+//! What a metric name and a label name may be (SPEC 3.7).
+
+/// Which names are valid: the classic characters, or any UTF-8 (`--push.enable-utf8-names`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Names {
+    /// `[a-zA-Z_:][a-zA-Z0-9_:]*` for metrics, the same without colons for labels.
+    #[default]
+    Classic,
+    /// Any non-empty valid UTF-8.
+    Utf8,
+}
+
+/// Whether `name` is a metric name of the classic form `[a-zA-Z_:][a-zA-Z0-9_:]*`.
+pub fn is_classic_metric_name(name: &[u8]) -> bool {
+    matches!(name.first(), Some(b'a'..=b'z' | b'A'..=b'Z' | b'_' | b':'))
+        && name.iter().all(|byte| matches!(byte, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' | b':'))
+}
+
+/// Whether `name` is a label name of the classic form `[a-zA-Z_][a-zA-Z0-9_]*`.
+pub fn is_classic_label_name(name: &[u8]) -> bool {
+    is_classic_metric_name(name) && !name.contains(&b':')
+}
+
+impl Names {
+    /// Whether `name` is a valid metric name under this scheme.
+    pub fn allows_metric(self, name: &[u8]) -> bool {
+        match self {
+            Names::Classic => is_classic_metric_name(name),
+            Names::Utf8 => !name.is_empty() && str::from_utf8(name).is_ok(),
+        }
+    }
+
+    /// Whether `name` is a valid label name under this scheme.
+    pub fn allows_label(self, name: &[u8]) -> bool {
+        match self {
+            Names::Classic => is_classic_label_name(name),
+            Names::Utf8 => !name.is_empty() && str::from_utf8(name).is_ok(),
+        }
+    }
+}

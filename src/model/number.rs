@@ -1,0 +1,216 @@
+//! How numbers are read (SPEC 3.3) and written (SPEC 7.5): Go's `strconv` rules, to the last digit.
+
+/// Reads a number as a sample value, `le` or `quantile` may be written; `None` if it is not one.
+///
+/// Decimal digits with optional sign, point and exponent; `inf` or `infinity` in any case with optional sign; `nan`
+/// in any case without sign. Values beyond the double range are not numbers; underflow gives zero.
+pub fn parse(token: &[u8]) -> Option<f64> {
+    let value: f64 = str::from_utf8(token).ok()?.parse().ok()?;
+    if value.is_finite() {
+        return Some(value);
+    }
+    let unsigned = token.strip_prefix(b"+").or_else(|| token.strip_prefix(b"-")).unwrap_or(token);
+    let spelled_out = match unsigned[0].to_ascii_lowercase() {
+        b'i' => true,
+        b'n' => unsigned.len() == token.len(),
+        _ => false, // Digits that overflow.
+    };
+    spelled_out.then_some(value)
+}
+
+/// Writes `value` with the fewest digits that read back to the same double; exponent form below 1e-4 and from 1e6.
+pub fn write(out: &mut Vec<u8>, value: f64) {
+    if value == 0.0 {
+        out.push(b'0');
+    } else if value.is_nan() {
+        out.extend_from_slice(b"NaN");
+    } else if value.is_infinite() {
+        out.extend_from_slice(if value > 0.0 { b"+Inf" } else { b"-Inf" });
+    } else {
+        write_finite(out, value);
+    }
+}
+
+/// Writes the value of a token: the token itself where it is already in the form of [`write`], which most are.
+pub fn write_token(out: &mut Vec<u8>, token: &[u8], value: f64) {
+    if is_canonical(token) {
+        out.extend_from_slice(token);
+    } else {
+        write(out, value);
+    }
+}
+
+fn write_finite(out: &mut Vec<u8>, value: f64) {
+    let mut buffer = ryu::Buffer::new();
+    let (digits, exponent) = decimal(buffer.format_finite(value.abs()));
+    let digits = digits.as_slice();
+    if value < 0.0 {
+        out.push(b'-');
+    }
+    if (-4..6).contains(&exponent) {
+        write_plain(out, digits, exponent);
+    } else {
+        write_exponent(out, digits, exponent);
+    }
+}
+
+fn write_plain(out: &mut Vec<u8>, digits: &[u8], exponent: i32) {
+    if exponent < 0 {
+        out.extend_from_slice(&b"0.000"[..1 + exponent.unsigned_abs() as usize]);
+        out.extend_from_slice(digits);
+        return;
+    }
+    let integer_digits = exponent as usize + 1;
+    if digits.len() <= integer_digits {
+        out.extend_from_slice(digits);
+        out.resize(out.len() + integer_digits - digits.len(), b'0');
+    } else {
+        out.extend_from_slice(&digits[..integer_digits]);
+        out.push(b'.');
+        out.extend_from_slice(&digits[integer_digits..]);
+    }
+}
+
+fn write_exponent(out: &mut Vec<u8>, digits: &[u8], exponent: i32) {
+    out.push(digits[0]);
+    if digits.len() > 1 {
+        out.push(b'.');
+        out.extend_from_slice(&digits[1..]);
+    }
+    out.extend_from_slice(if exponent < 0 { b"e-" } else { b"e+" });
+    let magnitude = exponent.unsigned_abs();
+    if magnitude >= 100 {
+        out.push(b'0' + (magnitude / 100) as u8);
+    }
+    out.push(b'0' + (magnitude / 10 % 10) as u8);
+    out.push(b'0' + (magnitude % 10) as u8);
+}
+
+/// The significant digits of a positive number in ryu's notation, without zeros at either end, and the power of ten
+/// of the first one.
+fn decimal(text: &str) -> (smallvec::SmallVec<[u8; 24]>, i32) {
+    let (mantissa, power) = text.split_once('e').unwrap_or((text, "0"));
+    let power: i32 = power.parse().expect("ryu writes a decimal exponent");
+    let point = mantissa.find('.').unwrap_or(mantissa.len());
+    let all = mantissa.bytes().filter(|byte| *byte != b'.');
+    let leading_zeros = all.clone().take_while(|byte| *byte == b'0').count();
+    let mut digits: smallvec::SmallVec<[u8; 24]> = all.skip(leading_zeros).collect();
+    while digits.last() == Some(&b'0') {
+        digits.pop();
+    }
+    (digits, power + point as i32 - 1 - leading_zeros as i32)
+}
+
+/// Whether a token that reads as a number is already written as [`write`] would: a plain decimal below 1e6 and not
+/// below 1e-4, without needless zeros, with at most 15 significant digits (which always survive a double).
+fn is_canonical(token: &[u8]) -> bool {
+    let unsigned = token.strip_prefix(b"-").unwrap_or(token);
+    let integer_len = unsigned.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let (integer, rest) = unsigned.split_at(integer_len);
+    let integer_is_canonical = match integer {
+        [] => false,
+        [b'0'] => true,
+        [first, ..] => *first != b'0' && integer.len() <= 6,
+    };
+    let Some((b'.', fraction)) = rest.split_first() else {
+        return integer_is_canonical && rest.is_empty() && token != b"-0";
+    };
+    let fraction_is_canonical = fraction.iter().all(u8::is_ascii_digit)
+        && fraction.last().is_some_and(|last| *last != b'0')
+        && integer.len() + fraction.len() <= 15
+        && (integer != b"0" || !fraction.starts_with(b"0000"));
+    integer_is_canonical && fraction_is_canonical
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(value: f64) -> String {
+        let mut out = Vec::new();
+        write(&mut out, value);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn reads_what_the_original_reads() {
+        let check = |token: &str, expected: Option<f64>| assert_eq!(parse(token.as_bytes()), expected, "{token}");
+        for token in ["1", "1.", "+1", "010", "00001", "1e0", "1E0", "1e+0", "0.1e1"] {
+            let ten = token == "010";
+            check(token, Some(if ten { 10.0 } else { 1.0 }));
+        }
+        check(".5", Some(0.5));
+        check("-.5", Some(-0.5));
+        check("1e-400", Some(0.0));
+        check("9007199254740993", Some(9007199254740992.0));
+        check("2.5e-324", Some(5e-324));
+        for token in ["inf", "Inf", "+INF", "infinity", "+iNfinity"] {
+            check(token, Some(f64::INFINITY));
+        }
+        check("-Infinity", Some(f64::NEG_INFINITY));
+        assert!(parse(b"nAn").unwrap().is_nan());
+        for token in [
+            "", ".", "+", "-", "e5", "1e", "1e+", "+nan", "-NaN", "0x10", "0x1p3", "1p3", "1_000", "0b1", "1f",
+            "1e400", "-1e400", "1,", "1\r", "\u{661}", "--1", "1.1.1", "in", "infin",
+        ] {
+            check(token, None);
+        }
+        assert_eq!(parse(b"\xff"), None);
+    }
+
+    #[test]
+    fn writes_as_the_original_writes() {
+        let check = |value: f64, expected: &str| assert_eq!(written(value), expected);
+        check(0.0, "0");
+        check(-0.0, "0");
+        check(1.0, "1");
+        check(-1.0, "-1");
+        check(3.25, "3.25");
+        check(100_000.0, "100000");
+        check(999_999.0, "999999");
+        check(1_000_000.0, "1e+06");
+        check(1_234_567.0, "1.234567e+06");
+        check(100_000.5, "100000.5");
+        check(1_234_567.5, "1.2345675e+06");
+        check(123_456_789.0, "1.23456789e+08");
+        check(4_294_967_296.0, "4.294967296e+09");
+        check(21_000_000.0, "2.1e+07");
+        check(1e21, "1e+21");
+        check(0.0001, "0.0001");
+        check(0.00001, "1e-05");
+        check(0.000_123_456, "0.000123456");
+        check(0.000_012_34, "1.234e-05");
+        check(1e-7, "1e-07");
+        check(-1e-7, "-1e-07");
+        check(0.300_000_000_000_000_04, "0.30000000000000004");
+        check(0.1, "0.1");
+        check(9_007_199_254_740_992.0, "9.007199254740992e+15");
+        check(1.234_567_890_123_456_8e17, "1.2345678901234568e+17");
+        check(f64::MAX, "1.7976931348623157e+308");
+        check(5e-324, "5e-324");
+        check(1_795_395_156.594_682_5, "1.7953951565946825e+09");
+        check(f64::INFINITY, "+Inf");
+        check(f64::NEG_INFINITY, "-Inf");
+        check(f64::NAN, "NaN");
+        check(1e100, "1e+100");
+        check(20.0, "20");
+        check(0.05, "0.05");
+    }
+
+    #[test]
+    fn a_canonical_token_is_what_would_be_written() {
+        let mut canonical = 0;
+        let integers = ["", "0", "-0", "1", "-1", "00", "01", "10", "999999", "1000000", "123456", "+1"];
+        let fractions =
+            ["", ".", ".0", ".1", ".10", ".0001", ".00001", ".000", ".123456789", ".12345678901234", ".5e1"];
+        for (integer, fraction) in integers.iter().flat_map(|i| fractions.iter().map(move |f| (i, f))) {
+            let token = format!("{integer}{fraction}");
+            let Some(value) = parse(token.as_bytes()) else { continue };
+            if is_canonical(token.as_bytes()) {
+                canonical += 1;
+                assert_eq!(written(value), token);
+            }
+        }
+        assert!(canonical > 20, "{canonical}");
+    }
+}

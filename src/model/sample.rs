@@ -1,0 +1,114 @@
+//! One sample as a body states it, borrowed from the bytes that carried it, and the sink that takes samples.
+//!
+//! Does not decide what a body means as a whole: that is the parser's (which family a line belongs to) and the
+//! store's (grouping labels, merging, checks).
+
+/// The kind of a metric family, in the words of the exposition formats (SPEC 3.4, 8.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// A value that only goes up.
+    Counter,
+    /// A value that goes up and down.
+    Gauge,
+    /// Quantiles, a sum and a count.
+    Summary,
+    /// A value of unknown behaviour; the kind of a family without a TYPE line.
+    Untyped,
+    /// Cumulative buckets, a sum and a count.
+    Histogram,
+    /// A histogram whose counts may go down; shown as `histogram` in text.
+    GaugeHistogram,
+}
+
+impl Kind {
+    /// The word of a TYPE line in the text exposition (SPEC 7.4).
+    pub const fn text_name(self) -> &'static str {
+        match self {
+            Kind::Counter => "counter",
+            Kind::Gauge => "gauge",
+            Kind::Summary => "summary",
+            Kind::Untyped => "untyped",
+            Kind::Histogram | Kind::GaugeHistogram => "histogram",
+        }
+    }
+
+    /// The enum name of the protobuf format, which JSON and error messages use (SPEC 6.2, 8.3).
+    pub const fn upper_name(self) -> &'static str {
+        match self {
+            Kind::Counter => "COUNTER",
+            Kind::Gauge => "GAUGE",
+            Kind::Summary => "SUMMARY",
+            Kind::Untyped => "UNTYPED",
+            Kind::Histogram => "HISTOGRAM",
+            Kind::GaugeHistogram => "GAUGE_HISTOGRAM",
+        }
+    }
+
+    /// Whether samples of this kind are put together from several lines with buckets.
+    pub const fn is_histogram(self) -> bool {
+        matches!(self, Kind::Histogram | Kind::GaugeHistogram)
+    }
+}
+
+/// A family within one body: its index in the order of first mention.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct FamilyIx(pub u32);
+
+/// A label pair of a sample line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Label<'a> {
+    /// The name, unescaped and without quotes. Valid UTF-8.
+    pub name: &'a str,
+    /// The value **as escaped in the exposition format** (`\\`, `\n`, `\"` stand as two bytes each), without its
+    /// quotes. Text and exposition escape label values alike, so most values never need unescaping.
+    /// Valid UTF-8.
+    pub value: &'a str,
+}
+
+/// What a line contributes to its metric (SPEC 3.8).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Part {
+    /// The whole metric: counter, gauge, untyped.
+    Whole,
+    /// A quantile of a summary, at this rank (never NaN).
+    Quantile(f64),
+    /// A cumulative bucket of a histogram, with this upper bound (never NaN).
+    Bucket(f64),
+    /// The sum of a histogram or summary.
+    Sum,
+    /// The count of a histogram or summary.
+    Count,
+    /// Nothing but that the metric exists (a histogram line without `le`, say).
+    Mention,
+}
+
+/// One sample line.
+#[derive(Clone, Copy, Debug)]
+pub struct Sample<'a> {
+    /// The family it belongs to.
+    pub family: FamilyIx,
+    /// What it contributes.
+    pub part: Part,
+    /// Its labels in the order written, names distinct, without `quantile` in a summary and `le` in a histogram.
+    pub labels: &'a [Label<'a>],
+    /// Its value.
+    pub value: f64,
+    /// The value's token as written; it parses to `value`.
+    pub token: &'a str,
+    /// Milliseconds since the epoch, if the line has a timestamp.
+    pub timestamp: Option<i64>,
+}
+
+/// Takes what a parser reads, in the order of the body.
+pub trait Sink {
+    /// A family is mentioned for the first time; its index is one above the last one's (from 0).
+    /// `name` is unescaped. The family may stay without samples.
+    fn family(&mut self, family: FamilyIx, name: &str);
+    /// The family's kind is known now: by a TYPE line, or `Untyped` by its first sample. At most once, before any
+    /// of its samples.
+    fn kind(&mut self, family: FamilyIx, kind: Kind);
+    /// The family's help text, unescaped; not necessarily UTF-8 (SPEC 3.4). At most once, at any time.
+    fn help(&mut self, family: FamilyIx, text: &[u8]);
+    /// A sample line.
+    fn sample(&mut self, sample: Sample<'_>);
+}
