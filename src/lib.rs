@@ -21,3 +21,5 @@ pub mod server;
 
 #[cfg(feature = "fuzz")]
 pub mod fuzz;
+#[cfg(any(test, feature = "fuzz"))]
+pub mod random;

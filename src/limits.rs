@@ -15,6 +15,18 @@ pub const PAGE_BYTES: usize = 32 << 10;
 /// An entry longer than this, bytes, gets pages of its own; shorter ones share pages.
 pub const ENTRY_SHARED_BYTES_MAX: usize = PAGE_BYTES / 2;
 
+/// A shared page with less text than this, bytes, is joined with a neighbour.
+pub const PAGE_SPARSE_BYTES: usize = PAGE_BYTES / 4;
+
+/// Most text of two pages that are joined, bytes: leaves room, so that the next push does not split them again.
+pub const PAGE_MERGE_BYTES_MAX: usize = PAGE_BYTES / 4 * 3;
+
+/// Errors spelled out in the answer to an inconsistent push; the rest is only counted.
+pub const ERRORS_LISTED_MAX: usize = 20;
+
+/// Working memory that a finished push may keep for the next one, bytes.
+pub const STAGING_KEPT_BYTES_MAX: usize = 1 << 20;
+
 // ---- http ----
 
 /// Request line and headers together, bytes (SPEC 1.6: 1 MiB + 4 KiB, then 431).

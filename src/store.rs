@@ -1,1 +1,442 @@
-//! Placeholder.
+//! The store: everything that was pushed, as finished exposition text in its final order.
+//!
+//! Owns groups, families, pages, the consistency check and snapshots. It never sees a body, a request or a clock:
+//! samples arrive through [`Staged`], times as arguments. What it holds is described by SPEC 5 and 6.
+
+mod catalog;
+mod check;
+mod compound;
+mod entry;
+mod key;
+mod line;
+mod pages;
+mod problem;
+mod staged;
+mod view;
+
+#[cfg(any(test, feature = "fuzz"))]
+pub mod naive;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::rc::Rc;
+
+use catalog::{Catalog, Holding, OwnFamily};
+use check::{Check, Resolved};
+use entry::EntryText;
+use pages::Pages;
+
+pub use entry::{Entry, FamilyId, GroupId};
+pub use key::GroupKey;
+pub use line::{Line, label_pairs};
+pub use pages::Snapshot;
+pub use problem::Problems;
+pub use staged::{LineNote, Remark, Staged};
+pub use view::{FamilyView, GroupView};
+
+use crate::model::escape::{write_help, write_name};
+use crate::model::number;
+use crate::model::sample::Kind;
+use crate::model::time::Timestamp;
+
+/// What becomes of the families of the group that a push does not name (SPEC 5.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// They go: PUT.
+    Replace,
+    /// They stay: POST.
+    Merge,
+}
+
+/// Why a push was refused (SPEC 5.4). Shown as the answer's text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// A sample has a timestamp.
+    Timestamps,
+    /// The result would be inconsistent.
+    Inconsistent(Problems),
+    /// The group's push times would be the same series as those of a group that differs only by an empty
+    /// `instance`; no group was created (SPEC appendix B, 3).
+    Twin(Problems),
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("pushed metrics are invalid or inconsistent with existing metrics: ")?;
+        match self {
+            Refusal::Timestamps => f.write_str("pushed metrics must not have timestamps"),
+            Refusal::Inconsistent(problems) | Refusal::Twin(problems) => problems.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+/// Everything that was pushed.
+#[derive(Debug)]
+pub struct Store {
+    catalog: Catalog,
+    pages: Pages,
+    /// Entries whose lines have remarks.
+    notes: HashMap<Entry, Box<[LineNote]>>,
+    /// Working memory: the families of the push at hand.
+    resolved: Vec<Resolved>,
+    /// Working memory: text of one entry.
+    text: Vec<u8>,
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Store {
+    /// An empty store.
+    pub fn new() -> Self {
+        let mut catalog = Catalog::default();
+        let own = catalog.add_group(GroupKey::default());
+        assert_eq!(own, GroupId::OWN);
+        let help = |what| format!("Last Unix time when changing this group in the Pushgateway {what}.");
+        for (name, what) in staged::RESERVED_NAMES.iter().zip(["succeeded", "failed"]) {
+            let id = catalog.add_family(name, Kind::Gauge);
+            let family = catalog.family_mut(id);
+            family.help = Some(Rc::from(help(what).as_bytes()));
+            family.own = Some(OwnFamily { demands_help: false });
+        }
+        let (notes, resolved, text) = (HashMap::new(), Vec::new(), Vec::new());
+        Self { catalog, pages: Pages::default(), notes, resolved, text }
+    }
+
+    // ---- the gateway's own metrics ----
+
+    /// Makes a family of the gateway itself known: its kind and help hold against pushes of that name from now on.
+    /// With `demands_help`, a push of that name must have the same help (SPEC 6.2, numbers 9 and 10).
+    pub fn declare_own(&mut self, name: &str, kind: Kind, help: &str, demands_help: bool) -> FamilyId {
+        let id = self.catalog.add_family(name, kind);
+        let family = self.catalog.family_mut(id);
+        family.help = Some(Rc::from(help.as_bytes()));
+        family.own = Some(OwnFamily { demands_help });
+        id
+    }
+
+    /// Writes the gateway's own lines of a family that it declared; none, and the gateway has no series of it.
+    pub fn set_own(&mut self, family: FamilyId, lines: &[u8]) {
+        let held = self.catalog.group(GroupId::OWN).holding(family).is_some();
+        match (held, lines.is_empty()) {
+            (false, true) => {}
+            (true, true) => self.drop_holding(GroupId::OWN, family),
+            (_, false) => {
+                if !held {
+                    self.add_holdings(GroupId::OWN, &[family]);
+                }
+                let entry = Entry { family, group: GroupId::OWN };
+                self.pages.put(&mut self.catalog, entry, EntryText::Shared(lines));
+                self.show_header(family);
+            }
+        }
+    }
+
+    // ---- changes ----
+
+    /// Applies a sealed push: all of it, or nothing but the time of the failure.
+    pub fn push(&mut self, staged: &mut Staged, mode: Mode, at: Timestamp) -> Result<(), Refusal> {
+        let group = self.enter_group(staged)?;
+        if staged.has_timestamp() {
+            self.note_failure(group, staged, at);
+            return Err(Refusal::Timestamps);
+        }
+        self.resolve(staged);
+        let resolved = std::mem::take(&mut self.resolved);
+        let problems =
+            Check { catalog: &self.catalog, pages: &self.pages, staged, resolved: &resolved, group, mode }.problems();
+        let outcome = if problems.is_empty() {
+            self.apply(group, staged, &resolved, mode, at);
+            Ok(())
+        } else {
+            for resolved in &resolved {
+                self.drop_family_if_unused(resolved.id);
+            }
+            self.note_failure(group, staged, at);
+            Err(Refusal::Inconsistent(problems))
+        };
+        self.resolved = resolved;
+        outcome
+    }
+
+    /// Removes a group; whether there was one.
+    pub fn delete(&mut self, key: &GroupKey) -> bool {
+        let Some(group) = self.catalog.find_group(key) else { return false };
+        let families: Vec<_> = self.catalog.group(group).holdings.iter().map(|holding| holding.family).collect();
+        for family in families.into_iter().rev() {
+            self.drop_holding(group, family);
+        }
+        self.catalog.remove_group(group);
+        true
+    }
+
+    /// Removes all groups.
+    pub fn wipe(&mut self) {
+        let keys: Vec<_> = self.catalog.groups_from(GroupId(1)).map(|(_, group)| group.key.clone()).collect();
+        for key in keys {
+            self.delete(&key);
+        }
+    }
+
+    // ---- reading ----
+
+    /// Takes the whole exposition as it is now; `into` is reused.
+    pub fn snapshot(&self, into: &mut Snapshot) {
+        self.pages.snapshot(into);
+    }
+
+    /// The length of the exposition, bytes.
+    pub fn bytes(&self) -> u64 {
+        self.pages.bytes()
+    }
+
+    /// How many groups there are.
+    pub fn group_count(&self) -> usize {
+        self.catalog.group_count()
+    }
+
+    /// The first group whose id is not below `from`. Ids stay while groups do, so that a reader that goes on from the
+    /// id after the last one sees every group that is there all the while.
+    pub fn group_from(&self, from: GroupId) -> Option<GroupView<'_>> {
+        let (id, _) = self.catalog.groups_from(from.max(GroupId(1))).next()?;
+        Some(GroupView::new(self, id))
+    }
+
+    /// Panics if any invariant does not hold.
+    #[cfg(any(test, feature = "fuzz"))]
+    pub fn verify(&self) {
+        self.pages.verify(&self.catalog);
+    }
+
+    // ---- groups ----
+
+    /// The group of a push, created if need be.
+    fn enter_group(&mut self, staged: &Staged) -> Result<GroupId, Refusal> {
+        if let Some(group) = self.catalog.find_group(staged.key()) {
+            return Ok(group);
+        }
+        if staged.key().instance_twin().is_some_and(|twin| self.catalog.find_group(&twin).is_some()) {
+            let mut problems = Problems::default();
+            let name = staged::RESERVED_NAMES[FamilyId::PUSH_TIME.0 as usize];
+            problems.add(problem::Problem::duplicate(name, Kind::Gauge, staged.group_labels()));
+            return Err(Refusal::Twin(problems));
+        }
+        let group = self.catalog.add_group(staged.key().clone());
+        self.add_holdings(group, &[FamilyId::PUSH_TIME, FamilyId::FAILURE_TIME]);
+        self.write_time(group, FamilyId::PUSH_TIME, staged, Timestamp::default());
+        self.write_time(group, FamilyId::FAILURE_TIME, staged, Timestamp::default());
+        Ok(group)
+    }
+
+    fn note_failure(&mut self, group: GroupId, staged: &Staged, at: Timestamp) {
+        self.catalog.group_mut(group).failed = at;
+        self.write_time(group, FamilyId::FAILURE_TIME, staged, at);
+    }
+
+    fn write_time(&mut self, group: GroupId, family: FamilyId, staged: &Staged, at: Timestamp) {
+        self.text.clear();
+        self.text.extend_from_slice(staged::RESERVED_NAMES[family.0 as usize].as_bytes());
+        self.text.push(b'{');
+        self.text.extend_from_slice(staged.group_labels());
+        self.text.extend_from_slice(b"} ");
+        number::write(&mut self.text, at.seconds());
+        self.text.push(b'\n');
+        if let Some(holding) = self.catalog.group_mut(group).holding_mut(family) {
+            holding.written = at;
+        }
+        self.pages.put(&mut self.catalog, Entry { family, group }, EntryText::Shared(&self.text));
+        self.show_header_if_new(family);
+    }
+
+    // ---- applying a push ----
+
+    /// Finds the families of a push, creating those that are new, so that each has an id to be checked by.
+    fn resolve(&mut self, staged: &Staged) {
+        self.resolved.clear();
+        for (ix, family) in staged.families() {
+            let name = staged.name(ix);
+            let found = self.catalog.find_family(name);
+            let id = found.unwrap_or_else(|| self.catalog.add_family(name, family.kind()));
+            self.resolved.push(Resolved { id, ix });
+        }
+        self.resolved.sort_unstable_by_key(|resolved| resolved.id);
+    }
+
+    fn apply(&mut self, group: GroupId, staged: &mut Staged, resolved: &[Resolved], mode: Mode, at: Timestamp) {
+        if mode == Mode::Replace {
+            self.drop_unnamed(group, resolved);
+        }
+        let holds = |store: &Self, id| store.catalog.group(group).holding(id).is_some();
+        if !resolved.iter().all(|resolved| holds(self, resolved.id)) {
+            let new: Vec<_> = resolved.iter().map(|resolved| resolved.id).filter(|id| !holds(self, *id)).collect();
+            self.add_holdings(group, &new);
+        }
+        for resolved in resolved {
+            self.apply_family(group, staged, *resolved, at);
+        }
+        self.enter_notes(group, staged, resolved);
+        self.catalog.group_mut(group).pushed = at;
+        self.write_time(group, FamilyId::PUSH_TIME, staged, at);
+    }
+
+    /// Removes what the group holds beyond the families of a push.
+    fn drop_unnamed(&mut self, group: GroupId, resolved: &[Resolved]) {
+        let is_named = |family: FamilyId| {
+            family <= FamilyId::FAILURE_TIME || resolved.binary_search_by_key(&family, |resolved| resolved.id).is_ok()
+        };
+        let holdings = &self.catalog.group(group).holdings;
+        if holdings.iter().all(|holding| is_named(holding.family)) {
+            return;
+        }
+        let gone: Vec<_> = holdings.iter().map(|holding| holding.family).filter(|family| !is_named(*family)).collect();
+        for family in gone.into_iter().rev() {
+            self.drop_holding(group, family);
+        }
+    }
+
+    fn apply_family(&mut self, group: GroupId, staged: &mut Staged, Resolved { id, ix }: Resolved, at: Timestamp) {
+        let family = self.catalog.family_mut(id);
+        let kind_changes = std::mem::replace(&mut family.kind, staged.pushed(ix).kind()) != staged.pushed(ix).kind();
+        let help_changes = self.update_help(group, id, staged.help(ix));
+        let holding = self.catalog.group_mut(group).holding_mut(id).expect("the holding was added before");
+        holding.metrics = staged.pushed(ix).metrics();
+        holding.written = at;
+        let text = staged.take_text(ix, &mut self.text);
+        self.pages.put(&mut self.catalog, Entry { family: id, group }, text);
+        if kind_changes || help_changes {
+            self.show_header(id);
+        } else {
+            self.show_header_if_new(id);
+        }
+    }
+
+    /// Replaces the notes on the lines of the pushed families.
+    fn enter_notes(&mut self, group: GroupId, staged: &Staged, resolved: &[Resolved]) {
+        if self.notes.is_empty() && staged.notes().is_empty() {
+            return;
+        }
+        let mut notes = staged.notes().to_vec();
+        notes.sort_unstable_by_key(|(ix, note)| (*ix, *note));
+        for Resolved { id, ix } in resolved {
+            let start = notes.partition_point(|(found, _)| found < ix);
+            let own: Box<[_]> = notes[start..].iter().take_while(|(found, _)| found == ix).map(|note| note.1).collect();
+            let entry = Entry { family: *id, group };
+            if own.is_empty() {
+                self.notes.remove(&entry);
+            } else {
+                self.notes.insert(entry, own);
+            }
+        }
+    }
+
+    // ---- holdings ----
+
+    /// Notes that the group holds these families from now on; their text is still to be written.
+    fn add_holdings(&mut self, group: GroupId, families: &[FamilyId]) {
+        for family in families {
+            let written = Timestamp::default();
+            let holding = Holding { family: *family, metrics: 1, home: None, help: None, written };
+            self.catalog.group_mut(group).holdings.push(holding);
+            self.catalog.enter_holder(*family, group);
+        }
+        self.catalog.group_mut(group).holdings.sort_unstable_by_key(|holding| holding.family);
+    }
+
+    fn drop_holding(&mut self, group: GroupId, family: FamilyId) {
+        let entry = Entry { family, group };
+        self.pages.remove(&mut self.catalog, entry);
+        if !self.notes.is_empty() {
+            self.notes.remove(&entry);
+        }
+        self.catalog.leave_holder(family, group);
+        let holdings = &mut self.catalog.group_mut(group).holdings;
+        if let Ok(at) = holdings.binary_search_by_key(&family, |holding| holding.family) {
+            holdings.remove(at);
+        }
+        if self.catalog.family(family).holders == 0 {
+            self.pages.remove(&mut self.catalog, Entry::header(family));
+            self.drop_family_if_unused(family);
+        } else if self.repair_help(family) {
+            self.show_header(family);
+        }
+    }
+
+    fn drop_family_if_unused(&mut self, id: FamilyId) {
+        let family = self.catalog.family(id);
+        if family.holders == 0 && family.own.is_none() {
+            self.catalog.remove_family(id);
+        }
+    }
+
+    // ---- headers ----
+
+    /// Takes over the help that a group pushed with a family; whether the one shown changes. The one shown is always
+    /// that of some group, if any has one.
+    fn update_help(&mut self, group: GroupId, id: FamilyId, help: Option<&[u8]>) -> bool {
+        let family = self.catalog.family(id);
+        let is_own = family.own.is_some();
+        let shown = family.help.as_ref().filter(|shown| Some(&***shown) == help).cloned();
+        let holding = self.catalog.group_mut(group).holding_mut(id).expect("the holding was added before");
+        if holding.help.as_deref() == help {
+            return false;
+        }
+        holding.help = shown.or_else(|| help.map(Rc::from));
+        let pushed = holding.help.clone();
+        if is_own {
+            return false;
+        }
+        let family = self.catalog.family_mut(id);
+        if family.help.is_none() {
+            family.help = pushed;
+            return family.help.is_some();
+        }
+        drop(pushed);
+        self.repair_help(id)
+    }
+
+    /// Chooses another help text for a family if no group has the one that is shown; whether it did.
+    fn repair_help(&mut self, id: FamilyId) -> bool {
+        let family = self.catalog.family(id);
+        let is_lost = family.own.is_none() && family.help.as_ref().is_some_and(|help| Rc::strong_count(help) == 1);
+        if is_lost {
+            let mut groups = self.pages.groups_of(&self.catalog, id);
+            let found = groups.find_map(|group| self.catalog.group(group).holding(id)?.help.clone());
+            drop(groups);
+            self.catalog.family_mut(id).help = found;
+        }
+        is_lost
+    }
+
+    fn show_header_if_new(&mut self, id: FamilyId) {
+        if self.catalog.family(id).header.is_none() {
+            self.show_header(id);
+        }
+    }
+
+    /// Writes `# HELP` and `# TYPE` of a family (SPEC 7.4).
+    fn show_header(&mut self, id: FamilyId) {
+        let Self { catalog, text, .. } = self;
+        let family = catalog.family(id);
+        text.clear();
+        if let Some(help) = &family.help {
+            text.extend_from_slice(b"# HELP ");
+            write_name(text, &family.name);
+            text.push(b' ');
+            write_help(text, help);
+            text.push(b'\n');
+        }
+        text.extend_from_slice(b"# TYPE ");
+        write_name(text, &family.name);
+        text.push(b' ');
+        text.extend_from_slice(family.kind.text_name().as_bytes());
+        text.push(b'\n');
+        self.pages.put(&mut self.catalog, Entry::header(id), EntryText::Shared(&self.text));
+    }
+}

@@ -1,0 +1,312 @@
+//! The catalog: which groups and families there are, what each group holds, and where it stands.
+//!
+//! Knows the order of entries but no text: the text is in the pages.
+
+use std::cmp::Ordering;
+use std::hash::BuildHasher;
+use std::rc::Rc;
+
+use foldhash::fast::RandomState;
+use hashbrown::HashTable;
+use slab::Slab;
+use smallvec::SmallVec;
+
+use super::entry::{Entry, FamilyId, GroupId, Home};
+use super::key::GroupKey;
+use crate::model::sample::Kind;
+use crate::model::time::Timestamp;
+
+/// A set of grouping label names; groups of one shape can never hold the same series (ARCHITECTURE.md, "The check").
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ShapeId(pub u32);
+
+/// What is known of one group.
+#[derive(Debug)]
+pub struct Group {
+    /// Its labels.
+    pub key: GroupKey,
+    /// The names of its labels.
+    pub shape: ShapeId,
+    /// Time of the last accepted push, zero if there was none.
+    pub pushed: Timestamp,
+    /// Time of the last refused push, zero if there was none.
+    pub failed: Timestamp,
+    /// Invariant: sorted by family, without repeats.
+    pub holdings: Vec<Holding>,
+}
+
+impl Group {
+    /// What the group holds of a family.
+    pub fn holding(&self, family: FamilyId) -> Option<&Holding> {
+        self.holdings.binary_search_by_key(&family, |holding| holding.family).ok().map(|at| &self.holdings[at])
+    }
+
+    /// As [`Group::holding`], to change it.
+    pub fn holding_mut(&mut self, family: FamilyId) -> Option<&mut Holding> {
+        self.holdings.binary_search_by_key(&family, |holding| holding.family).ok().map(|at| &mut self.holdings[at])
+    }
+}
+
+/// What one group holds of one family.
+#[derive(Debug)]
+pub struct Holding {
+    /// The family.
+    pub family: FamilyId,
+    /// How many metrics: series, histograms, summaries.
+    pub metrics: u32,
+    /// Where its entry stands; `None` only while a push is being applied.
+    pub home: Option<Home>,
+    /// The help text pushed with it. Shares the family's where they are equal.
+    pub help: Option<Rc<[u8]>>,
+    /// Time of the push that wrote it.
+    pub written: Timestamp,
+}
+
+/// What is known of one family.
+#[derive(Debug)]
+pub struct Family {
+    /// Its name, unescaped.
+    pub name: Box<str>,
+    /// Its kind, in every group.
+    pub kind: Kind,
+    /// The help text shown: the gateway's own, else that of one of the groups that have one.
+    pub help: Option<Rc<[u8]>>,
+    /// Groups that hold it, the gateway included.
+    pub holders: u32,
+    /// The shapes of those groups, each with their number; the gateway is not counted.
+    pub shapes: SmallVec<[(ShapeId, u32); 1]>,
+    /// Where its header stands; `None` while nothing is shown of it.
+    pub header: Option<Home>,
+    /// Set for families of the gateway itself: they stay when nobody holds them.
+    pub own: Option<OwnFamily>,
+}
+
+/// How a family of the gateway itself treats pushes of its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OwnFamily {
+    /// Whether a push must have the same help text (SPEC 6.2, number 10); otherwise the pushed one is ignored.
+    pub demands_help: bool,
+}
+
+#[derive(Debug)]
+struct Shape {
+    names: Box<[Box<str>]>,
+    /// The names in one piece, each ended by a byte that no name holds.
+    joined: Box<[u8]>,
+    groups: u32,
+}
+
+/// Groups, families and shapes.
+#[derive(Debug, Default)]
+pub struct Catalog {
+    groups: Slab<Group>,
+    groups_by_key: HashTable<GroupId>,
+    families: Slab<Family>,
+    families_by_name: HashTable<FamilyId>,
+    shapes: Slab<Shape>,
+    shapes_by_names: HashTable<ShapeId>,
+    hasher: RandomState,
+}
+
+impl Catalog {
+    // ---- groups ----
+
+    /// The group.
+    pub fn group(&self, id: GroupId) -> &Group {
+        &self.groups[id.0 as usize]
+    }
+
+    /// The group, to change it.
+    pub fn group_mut(&mut self, id: GroupId) -> &mut Group {
+        &mut self.groups[id.0 as usize]
+    }
+
+    /// The group of these labels.
+    pub fn find_group(&self, key: &GroupKey) -> Option<GroupId> {
+        let hash = self.hasher.hash_one(key.as_bytes());
+        self.groups_by_key.find(hash, |id| self.group(*id).key == *key).copied()
+    }
+
+    /// Adds a group; there must be none of these labels.
+    pub fn add_group(&mut self, key: GroupKey) -> GroupId {
+        let shape = self.enter_shape(&key);
+        let hash = self.hasher.hash_one(key.as_bytes());
+        let (pushed, failed) = (Timestamp::default(), Timestamp::default());
+        let id = GroupId(self.groups.insert(Group { key, shape, pushed, failed, holdings: Vec::new() }) as u32);
+        let (groups, hasher) = (&self.groups, &self.hasher);
+        self.groups_by_key.insert_unique(hash, id, |id| hasher.hash_one(groups[id.0 as usize].key.as_bytes()));
+        id
+    }
+
+    /// Forgets a group that holds nothing any more.
+    pub fn remove_group(&mut self, id: GroupId) {
+        let group = self.groups.remove(id.0 as usize);
+        assert!(group.holdings.is_empty(), "a group is emptied before it is forgotten");
+        let hash = self.hasher.hash_one(group.key.as_bytes());
+        match self.groups_by_key.find_entry(hash, |found| *found == id) {
+            Ok(entry) => drop(entry.remove()),
+            Err(_) => unreachable!("every group is found by its key"),
+        }
+        self.leave_shape(group.shape);
+    }
+
+    /// All groups, the gateway itself included, in the order of their ids from `from` on.
+    pub fn groups_from(&self, from: GroupId) -> impl Iterator<Item = (GroupId, &Group)> {
+        (from.0 as usize..self.groups.capacity().max(from.0 as usize))
+            .filter_map(|at| self.groups.get(at).map(|group| (GroupId(at as u32), group)))
+    }
+
+    /// How many groups there are, the gateway itself not counted.
+    pub fn group_count(&self) -> usize {
+        self.groups.len() - 1
+    }
+
+    // ---- shapes ----
+
+    /// The label names of a shape, sorted.
+    pub fn shape_names(&self, id: ShapeId) -> &[Box<str>] {
+        &self.shapes[id.0 as usize].names
+    }
+
+    fn enter_shape(&mut self, key: &GroupKey) -> ShapeId {
+        let mut joined: SmallVec<[u8; 64]> = SmallVec::new();
+        for (name, _) in key.labels() {
+            joined.extend_from_slice(name.as_bytes());
+            joined.push(0xff);
+        }
+        let hash = self.hasher.hash_one(&*joined);
+        let found = self.shapes_by_names.find(hash, |id| *self.shapes[id.0 as usize].joined == *joined).copied();
+        let id = found.unwrap_or_else(|| {
+            let names = key.labels().map(|(name, _)| name.into()).collect();
+            let id = ShapeId(self.shapes.insert(Shape { names, joined: joined.into_vec().into(), groups: 0 }) as u32);
+            let (shapes, hasher) = (&self.shapes, &self.hasher);
+            self.shapes_by_names.insert_unique(hash, id, |id| hasher.hash_one(&*shapes[id.0 as usize].joined));
+            id
+        });
+        self.shapes[id.0 as usize].groups += 1;
+        id
+    }
+
+    fn leave_shape(&mut self, id: ShapeId) {
+        let shape = &mut self.shapes[id.0 as usize];
+        shape.groups -= 1;
+        if shape.groups > 0 {
+            return;
+        }
+        let shape = self.shapes.remove(id.0 as usize);
+        let hash = self.hasher.hash_one(&*shape.joined);
+        match self.shapes_by_names.find_entry(hash, |found| *found == id) {
+            Ok(entry) => drop(entry.remove()),
+            Err(_) => unreachable!("every shape is found by its names"),
+        }
+    }
+
+    // ---- families ----
+
+    /// The family.
+    pub fn family(&self, id: FamilyId) -> &Family {
+        &self.families[id.0 as usize]
+    }
+
+    /// The family, to change it.
+    pub fn family_mut(&mut self, id: FamilyId) -> &mut Family {
+        &mut self.families[id.0 as usize]
+    }
+
+    /// The family of this name.
+    pub fn find_family(&self, name: &str) -> Option<FamilyId> {
+        let hash = self.hasher.hash_one(name);
+        self.families_by_name.find(hash, |id| *self.family(*id).name == *name).copied()
+    }
+
+    /// Adds a family that nobody holds yet; there must be none of this name.
+    pub fn add_family(&mut self, name: &str, kind: Kind) -> FamilyId {
+        let hash = self.hasher.hash_one(name);
+        let family = Family {
+            name: name.into(),
+            kind,
+            help: None,
+            holders: 0,
+            shapes: SmallVec::new(),
+            header: None,
+            own: None,
+        };
+        let id = FamilyId(self.families.insert(family) as u32);
+        let (families, hasher) = (&self.families, &self.hasher);
+        self.families_by_name.insert_unique(hash, id, |id| hasher.hash_one(&*families[id.0 as usize].name));
+        id
+    }
+
+    /// Forgets a family that nobody holds.
+    pub fn remove_family(&mut self, id: FamilyId) {
+        let family = self.families.remove(id.0 as usize);
+        assert_eq!(family.holders, 0, "a family is forgotten when nobody holds it");
+        let hash = self.hasher.hash_one(&*family.name);
+        match self.families_by_name.find_entry(hash, |found| *found == id) {
+            Ok(entry) => drop(entry.remove()),
+            Err(_) => unreachable!("every family is found by its name"),
+        }
+    }
+
+    /// Notes that `group` holds `family` from now on.
+    pub fn enter_holder(&mut self, family: FamilyId, group: GroupId) {
+        let shape = self.group(group).shape;
+        let family = self.family_mut(family);
+        family.holders += 1;
+        if group == GroupId::OWN {
+            return;
+        }
+        match family.shapes.iter_mut().find(|(found, _)| *found == shape) {
+            Some((_, groups)) => *groups += 1,
+            None => family.shapes.push((shape, 1)),
+        }
+    }
+
+    /// Notes that `group` holds `family` no longer.
+    pub fn leave_holder(&mut self, family: FamilyId, group: GroupId) {
+        let shape = self.group(group).shape;
+        let family = self.family_mut(family);
+        family.holders -= 1;
+        if group == GroupId::OWN {
+            return;
+        }
+        let at = family.shapes.iter().position(|(found, _)| *found == shape).expect("a holder's shape was counted");
+        family.shapes[at].1 -= 1;
+        if family.shapes[at].1 == 0 {
+            family.shapes.swap_remove(at);
+        }
+    }
+
+    // ---- entries ----
+
+    /// The order of the exposition: families by name, in each the header first, then the groups by key.
+    pub fn compare(&self, left: Entry, right: Entry) -> Ordering {
+        if left.family != right.family {
+            return self.family(left.family).name.cmp(&self.family(right.family).name);
+        }
+        match (left.group, right.group) {
+            (left, right) if left == right => Ordering::Equal,
+            (GroupId::HEADER, _) => Ordering::Less,
+            (_, GroupId::HEADER) => Ordering::Greater,
+            (left, right) => self.group(left).key.cmp(&self.group(right).key),
+        }
+    }
+
+    /// Where an entry stands.
+    pub fn home(&self, entry: Entry) -> Option<Home> {
+        if entry.group == GroupId::HEADER {
+            self.family(entry.family).header
+        } else {
+            self.group(entry.group).holding(entry.family)?.home
+        }
+    }
+
+    /// Notes where an entry stands from now on.
+    pub fn set_home(&mut self, entry: Entry, home: Option<Home>) {
+        if entry.group == GroupId::HEADER {
+            self.family_mut(entry.family).header = home;
+        } else {
+            self.group_mut(entry.group).holding_mut(entry.family).expect("only held families have entries").home = home;
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! Histograms and summaries of a push while they are put together: one metric arrives as several lines, which may be
+//! anywhere in the body (SPEC 3.8).
+
+use std::hash::BuildHasher;
+use std::ops::Range;
+
+use foldhash::fast::RandomState;
+use hashbrown::HashTable;
+
+use super::line::{Overlay, write_label, write_opening};
+use super::staged::{Lines, Remark};
+use crate::limits::STAGING_KEPT_BYTES_MAX;
+use crate::model::number;
+use crate::model::sample::{FamilyIx, Kind, Label, Part, Sample};
+
+const NONE: u32 = u32::MAX;
+
+/// Longest suffix, bound label and number of a line, bytes.
+const BOUND_BYTES_MAX: usize = 64;
+
+/// All histograms and summaries of one push.
+#[derive(Debug, Default)]
+pub struct Compounds {
+    metrics: Vec<Metric>,
+    elements: Vec<Element>,
+    /// Label sets: those that identify metrics, and the final ones.
+    words: Vec<u8>,
+    by_identity: HashTable<u32>,
+    hasher: RandomState,
+    /// Working memory for the identity of one line.
+    scratch: Vec<u8>,
+}
+
+#[derive(Debug)]
+struct Metric {
+    family: FamilyIx,
+    /// The labels as written in the body, sorted: what tells metrics of a family apart.
+    identity: Range<usize>,
+    /// The label set merged with the grouping labels.
+    labels: Range<usize>,
+    first: u32,
+    last: u32,
+    sum: f64,
+    count: f64,
+}
+
+/// A bucket or quantile; those of one metric are chained in the order of the body.
+#[derive(Debug)]
+struct Element {
+    bound: f64,
+    value: f64,
+    next: u32,
+}
+
+impl Compounds {
+    /// Forgets everything; keeps the memory unless it was an unusual amount.
+    pub fn clear(&mut self) {
+        self.metrics.clear();
+        self.elements.clear();
+        self.words.clear();
+        self.by_identity.clear();
+        self.metrics.shrink_to(STAGING_KEPT_BYTES_MAX / size_of::<Metric>());
+        self.elements.shrink_to(STAGING_KEPT_BYTES_MAX / size_of::<Element>());
+        self.words.shrink_to(STAGING_KEPT_BYTES_MAX);
+        if self.by_identity.capacity() > STAGING_KEPT_BYTES_MAX / size_of::<u32>() {
+            self.by_identity = HashTable::new();
+        }
+    }
+
+    /// Takes a line; whether it is the first one of its metric.
+    pub fn add(&mut self, sample: &Sample<'_>, kind: Kind, overlay: &Overlay) -> bool {
+        let known = self.metrics.len();
+        let at = self.metric(sample.family, sample.labels, overlay);
+        let metric = &mut self.metrics[at];
+        match sample.part {
+            Part::Sum => metric.sum = sample.value,
+            Part::Count if kind == Kind::Summary => metric.count = whole_count(sample.value),
+            Part::Count => metric.count = sample.value,
+            Part::Quantile(bound) | Part::Bucket(bound) => self.chain(at, bound, sample.value),
+            Part::Whole | Part::Mention => {}
+        }
+        at == known
+    }
+
+    /// The final label set of the metric added last.
+    pub fn last_labels(&self) -> &[u8] {
+        self.metrics.last().map_or(b"", |metric| &self.words[metric.labels.clone()])
+    }
+
+    /// The metrics, complete, in the order in which they were first mentioned.
+    pub fn metrics(&self) -> impl Iterator<Item = Complete<'_>> {
+        self.metrics.iter().map(|metric| Complete { metric, all: self })
+    }
+
+    fn chain(&mut self, at: usize, bound: f64, value: f64) {
+        let new = self.elements.len() as u32;
+        self.elements.push(Element { bound, value, next: NONE });
+        let metric = &mut self.metrics[at];
+        if metric.last == NONE {
+            metric.first = new;
+        } else {
+            self.elements[metric.last as usize].next = new;
+        }
+        metric.last = new;
+    }
+
+    fn metric(&mut self, family: FamilyIx, labels: &[Label<'_>], overlay: &Overlay) -> usize {
+        write_identity(&mut self.scratch, labels);
+        let (metrics, words, scratch) = (&self.metrics, &self.words, &self.scratch);
+        let is_it = |at: usize| metrics[at].family == family && words[metrics[at].identity.clone()] == **scratch;
+        if let Some(last) = metrics.len().checked_sub(1).filter(|last| is_it(*last)) {
+            return last;
+        }
+        let hash = self.hasher.hash_one((family, scratch.as_slice()));
+        if let Some(at) = self.by_identity.find(hash, |at| is_it(*at as usize)) {
+            return *at as usize;
+        }
+        self.add_metric(hash, family, labels, overlay)
+    }
+
+    fn add_metric(&mut self, hash: u64, family: FamilyIx, labels: &[Label<'_>], overlay: &Overlay) -> usize {
+        let start = self.words.len();
+        self.words.extend_from_slice(&self.scratch);
+        let identity = start..self.words.len();
+        overlay.write_merged(&mut self.words, labels);
+        let labels = identity.end..self.words.len();
+        let at = self.metrics.len();
+        self.metrics.push(Metric { family, identity, labels, first: NONE, last: NONE, sum: 0.0, count: 0.0 });
+        let (metrics, words, hasher) = (&self.metrics, &self.words, &self.hasher);
+        self.by_identity.insert_unique(hash, at as u32, |at| {
+            let metric = &metrics[*at as usize];
+            hasher.hash_one((metric.family, &words[metric.identity.clone()]))
+        });
+        at
+    }
+}
+
+/// A metric that is complete.
+#[derive(Clone, Copy, Debug)]
+pub struct Complete<'a> {
+    metric: &'a Metric,
+    all: &'a Compounds,
+}
+
+impl Complete<'_> {
+    /// Its family.
+    pub fn family(&self) -> FamilyIx {
+        self.metric.family
+    }
+
+    /// Its label set, merged with the grouping labels.
+    pub fn labels(&self) -> &[u8] {
+        &self.all.words[self.metric.labels.clone()]
+    }
+
+    /// Writes its lines (SPEC 7.4): the quantiles or buckets, `+Inf` added if it is missing, sum and count.
+    pub(super) fn write(&self, lines: &mut Lines) {
+        let family = self.metric.family;
+        let is_histogram = lines.kind(family).is_histogram();
+        let mut has_infinity = false;
+        let mut at = self.metric.first;
+        while let Some(element) = self.all.elements.get(at as usize) {
+            has_infinity |= element.bound == f64::INFINITY;
+            self.write_bound(lines, is_histogram, element.bound, element.value);
+            at = element.next;
+        }
+        if is_histogram && !has_infinity {
+            lines.note(family, Remark::AddedInfinity);
+            self.write_bound(lines, is_histogram, f64::INFINITY, self.metric.count);
+        }
+        self.write_total(lines, "_sum", self.metric.sum);
+        self.write_total(lines, "_count", self.metric.count);
+    }
+
+    fn write_bound(&self, lines: &mut Lines, is_histogram: bool, bound: f64, value: f64) {
+        let (suffix, label) = if is_histogram { ("_bucket", ",le=\"") } else { ("", ",quantile=\"") };
+        note_negative_zero(lines, self.metric.family, value);
+        lines.compose(self.metric.family, self.line_bytes_max(lines), |out, name| {
+            write_opening(out, name, suffix);
+            out.extend_from_slice(self.labels());
+            out.extend_from_slice(label.as_bytes());
+            number::write(out, bound);
+            out.extend_from_slice(b"\"} ");
+            number::write(out, value);
+        });
+    }
+
+    fn write_total(&self, lines: &mut Lines, suffix: &str, value: f64) {
+        note_negative_zero(lines, self.metric.family, value);
+        lines.compose(self.metric.family, self.line_bytes_max(lines), |out, name| {
+            write_opening(out, name, suffix);
+            out.extend_from_slice(self.labels());
+            out.extend_from_slice(b"} ");
+            number::write(out, value);
+        });
+    }
+
+    fn line_bytes_max(&self, lines: &Lines) -> usize {
+        2 * lines.name(self.metric.family).len() + self.metric.labels.len() + BOUND_BYTES_MAX
+    }
+}
+
+fn note_negative_zero(lines: &mut Lines, family: FamilyIx, value: f64) {
+    if value == 0.0 && value.is_sign_negative() {
+        lines.note(family, Remark::NegativeZero);
+    }
+}
+
+/// A summary's count is an unsigned integer: fractions are cut, negative numbers wrap around (SPEC 3.8).
+fn whole_count(value: f64) -> f64 {
+    if value < 0.0 { (value as i64 as u64) as f64 } else { (value as u64) as f64 }
+}
+
+fn write_identity(out: &mut Vec<u8>, labels: &[Label<'_>]) {
+    out.clear();
+    let mut sorted: smallvec::SmallVec<[Label<'_>; 16]> = smallvec::SmallVec::from_slice(labels);
+    sorted.sort_unstable_by_key(|label| label.name);
+    for label in &sorted {
+        write_label(out, label);
+    }
+}

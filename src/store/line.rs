@@ -1,0 +1,308 @@
+//! Finished sample lines: writing the label set of a pushed sample merged with its group's labels, and reading such
+//! lines back.
+//!
+//! Lines have one fixed form, `NAME{LABELS} VALUE`, labels sorted by name, names quoted only where they must be, so
+//! equal series have equal bytes. Nothing here knows groups or pages.
+
+use memchr::{memchr, memrchr};
+use smallvec::SmallVec;
+
+use crate::model::escape::{write_label_value, write_name};
+use crate::model::sample::{Kind, Label};
+
+/// The label that every series carries, empty unless pushed (SPEC 5.3).
+const INSTANCE: &str = "instance";
+
+/// The labels of a group, rendered once per push: what is laid over the labels of every sample.
+#[derive(Debug, Default)]
+pub struct Overlay {
+    /// Every label as `name="value",`, sorted by name.
+    text: Vec<u8>,
+    names: Vec<u8>,
+    labels: SmallVec<[OverlayLabel; 8]>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct OverlayLabel {
+    name_end: u32,
+    text_end: u32,
+    /// Gives way to a label of that name in the sample.
+    is_default: bool,
+}
+
+impl Overlay {
+    /// Renders the grouping labels, which must be sorted by name, adding `instance=""` as a default.
+    pub fn assign<'a>(&mut self, labels: impl Iterator<Item = (&'a str, &'a str)>) {
+        self.text.clear();
+        self.names.clear();
+        self.labels.clear();
+        let mut has_instance = false;
+        for (name, value) in labels {
+            if !has_instance && name >= INSTANCE {
+                has_instance = true;
+                if name != INSTANCE {
+                    self.push(INSTANCE, "", true);
+                }
+            }
+            self.push(name, value, false);
+        }
+        if !has_instance {
+            self.push(INSTANCE, "", true);
+        }
+    }
+
+    /// The label set of a series that has no labels of its own, such as `push_time_seconds`.
+    pub fn own_labels(&self) -> &[u8] {
+        self.text.strip_suffix(b",").unwrap_or(&self.text)
+    }
+
+    /// Whether the group has a label of this name.
+    pub fn has(&self, name: &str) -> bool {
+        (0..self.labels.len()).any(|at| self.name(at) == name.as_bytes() && !self.labels[at].is_default)
+    }
+
+    /// An upper bound of what the overlay adds to a label set, bytes.
+    pub fn len(&self) -> usize {
+        self.text.len()
+    }
+
+    fn push(&mut self, name: &str, value: &str, is_default: bool) {
+        self.names.extend_from_slice(name.as_bytes());
+        write_name(&mut self.text, name);
+        self.text.extend_from_slice(b"=\"");
+        write_label_value(&mut self.text, value);
+        self.text.extend_from_slice(b"\",");
+        let (name_end, text_end) = (self.names.len() as u32, self.text.len() as u32);
+        self.labels.push(OverlayLabel { name_end, text_end, is_default });
+    }
+
+    fn name(&self, at: usize) -> &[u8] {
+        let start = if at == 0 { 0 } else { self.labels[at - 1].name_end };
+        &self.names[start as usize..self.labels[at].name_end as usize]
+    }
+
+    fn text_start(&self, at: usize) -> usize {
+        if at == 0 { 0 } else { self.labels[at - 1].text_end as usize }
+    }
+
+    /// Writes the final label set of a sample: its labels and the group's, sorted by name, the group's winning.
+    pub fn write_merged(&self, out: &mut Vec<u8>, labels: &[Label<'_>]) {
+        if labels.windows(2).all(|pair| pair[0].name < pair[1].name) {
+            self.write_sorted(out, labels);
+        } else {
+            let mut sorted: SmallVec<[Label<'_>; 16]> = SmallVec::from_slice(labels);
+            sorted.sort_unstable_by_key(|label| label.name);
+            self.write_sorted(out, &sorted);
+        }
+        if out.last() == Some(&b',') {
+            out.pop();
+        }
+    }
+
+    fn write_sorted(&self, out: &mut Vec<u8>, labels: &[Label<'_>]) {
+        let mut next = 0;
+        for label in labels {
+            let start = self.text_start(next);
+            while next < self.labels.len() && self.name(next) < label.name.as_bytes() {
+                next += 1;
+            }
+            out.extend_from_slice(&self.text[start..self.text_start(next)]);
+            if next < self.labels.len() && self.name(next) == label.name.as_bytes() {
+                if self.labels[next].is_default {
+                    write_label(out, label);
+                } else {
+                    out.extend_from_slice(&self.text[self.text_start(next)..self.labels[next].text_end as usize]);
+                }
+                next += 1;
+            } else {
+                write_label(out, label);
+            }
+        }
+        out.extend_from_slice(&self.text[self.text_start(next)..]);
+    }
+}
+
+/// Writes `name="value",`.
+pub fn write_label(out: &mut Vec<u8>, label: &Label<'_>) {
+    write_name(out, label.name);
+    out.extend_from_slice(b"=\"");
+    out.extend_from_slice(label.value.as_bytes());
+    out.extend_from_slice(b"\",");
+}
+
+/// Writes what stands before the labels of a line of `name` with `suffix` (`_sum` and so on): `name{` or `{"name",`.
+pub fn write_opening(out: &mut Vec<u8>, name: &str, suffix: &str) {
+    let start = out.len();
+    write_name(out, name);
+    if out[start] == b'"' {
+        out.pop();
+        out.insert(start, b'{');
+        out.extend_from_slice(suffix.as_bytes());
+        out.extend_from_slice(b"\",");
+    } else {
+        out.extend_from_slice(suffix.as_bytes());
+        out.push(b'{');
+    }
+}
+
+/// One finished sample line, taken apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Line<'a> {
+    /// The name of the series as written, without quotes (with `_bucket`, `_sum` and so on), escaped.
+    pub name: &'a str,
+    /// The label set between the braces, without the name.
+    pub labels: &'a str,
+    /// The value.
+    pub value: &'a str,
+}
+
+impl<'a> Line<'a> {
+    /// Takes a finished line apart; `line` is without its LF.
+    pub fn parse(line: &'a [u8]) -> Self {
+        let line = str::from_utf8(line).expect("finished lines are UTF-8");
+        let blank = memrchr(b' ', line.as_bytes()).expect("a finished line has a value");
+        let (series, value) = (&line[..blank], &line[blank + 1..]);
+        let Some(series) = series.strip_suffix('}') else {
+            return Self { name: series, labels: "", value };
+        };
+        let (name, labels) = match series.strip_prefix("{\"") {
+            Some(quoted) => {
+                let end = quoted_len(quoted);
+                let labels = &quoted[end + 1..];
+                (&quoted[..end], labels.strip_prefix(',').unwrap_or(labels))
+            }
+            None => series.split_once('{').expect("a finished line opens the brace that it closes"),
+        };
+        Self { name, labels, value }
+    }
+}
+
+/// The lines that stand for one metric each: every line of a plain family, the `_count` lines of a histogram or
+/// summary; with their label sets.
+pub fn metric_lines<'a>(
+    pieces: impl Iterator<Item = &'a [u8]>,
+    name: &str,
+    kind: Kind,
+) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
+    let is_compound = kind.is_histogram() || kind == Kind::Summary;
+    let mut opening = Vec::new();
+    write_opening(&mut opening, name, if is_compound { "_count" } else { "" });
+    lines(pieces).filter_map(move |line| line.starts_with(&opening).then(|| (line, label_set(line, opening.len()))))
+}
+
+/// The lines of pieces of whole lines, each without its LF.
+pub fn lines<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> impl Iterator<Item = &'a [u8]> {
+    pieces.flat_map(|piece| {
+        let mut rest = piece;
+        std::iter::from_fn(move || {
+            let end = memchr(b'\n', rest)?;
+            let line = &rest[..end];
+            rest = &rest[end + 1..];
+            Some(line)
+        })
+    })
+}
+
+fn label_set(line: &[u8], opening_len: usize) -> &[u8] {
+    let close = memrchr(b'}', line).expect("stored lines have labels");
+    &line[opening_len..close]
+}
+
+/// Splits a label set as written into (name, escaped value) pairs; the names are without quotes, escaped.
+pub fn label_pairs(labels: &str) -> impl Iterator<Item = (&str, &str)> + Clone {
+    let mut rest = labels;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let name;
+        if let Some(quoted) = rest.strip_prefix('"') {
+            let end = quoted_len(quoted);
+            (name, rest) = (&quoted[..end], &quoted[end + 2..]);
+        } else {
+            let end = memchr(b'=', rest.as_bytes()).expect("a finished label has a value");
+            (name, rest) = (&rest[..end], &rest[end + 1..]);
+        }
+        let quoted = &rest[1..];
+        let end = quoted_len(quoted);
+        rest = &quoted[end + 1..];
+        rest = rest.strip_prefix(',').unwrap_or(rest);
+        Some((name, &quoted[..end]))
+    })
+}
+
+/// The length of escaped text up to the quote that ends it.
+fn quoted_len(text: &str) -> usize {
+    let bytes = text.as_bytes();
+    let mut at = 0;
+    loop {
+        let found = memchr::memchr2(b'"', b'\\', &bytes[at..]).expect("quotes of finished lines are closed");
+        if bytes[at + found] == b'"' {
+            return at + found;
+        }
+        at += found + 2;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn merged(grouping: &[(&str, &str)], labels: &[(&str, &str)]) -> String {
+        let mut overlay = Overlay::default();
+        overlay.assign(grouping.iter().copied());
+        let labels: Vec<_> = labels.iter().map(|(name, value)| Label { name, value }).collect();
+        let mut out = Vec::new();
+        overlay.write_merged(&mut out, &labels);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn grouping_labels_win_and_instance_is_there() {
+        let check = |grouping: &[(&str, &str)], labels: &[(&str, &str)], expected: &str| {
+            assert_eq!(merged(grouping, labels), expected);
+        };
+        check(&[("job", "j")], &[], r#"instance="",job="j""#);
+        check(&[("job", "j")], &[("b", "c")], r#"b="c",instance="",job="j""#);
+        check(&[("job", "j")], &[("job", "x"), ("b", "c")], r#"b="c",instance="",job="j""#);
+        check(&[("job", "j")], &[("instance", "i")], r#"instance="i",job="j""#);
+        check(&[("instance", "g"), ("job", "j")], &[("instance", "i")], r#"instance="g",job="j""#);
+        check(&[("a", "1"), ("job", "j")], &[("z", "9"), ("k", "")], r#"a="1",instance="",job="j",k="",z="9""#);
+        check(&[("job", "q\"\\\n")], &[("v", r"\\")], r#"instance="",job="q\"\\\n",v="\\""#);
+        check(&[("g.l", "v"), ("job", "j")], &[("x.y", "1")], r#""g.l"="v",instance="",job="j","x.y"="1""#);
+    }
+
+    #[test]
+    fn lines_come_apart() {
+        let check = |line: &str, name: &str, labels: &str, value: &str| {
+            assert_eq!(Line::parse(line.as_bytes()), Line { name, labels, value });
+        };
+        check("a 1", "a", "", "1");
+        check(r#"a{b="} 1"} NaN"#, "a", r#"b="} 1""#, "NaN");
+        check(r#"{"a.b",b="c"} 1"#, "a.b", r#"b="c""#, "1");
+        check(r#"{"a\"{b"} 1"#, r#"a\"{b"#, "", "1");
+    }
+
+    #[test]
+    fn label_sets_come_apart() {
+        let check = |labels: &str, expected: &[(&str, &str)]| {
+            assert_eq!(label_pairs(labels).collect::<Vec<_>>(), expected);
+        };
+        check("", &[]);
+        check(r#"a="b",c="""#, &[("a", "b"), ("c", "")]);
+        check(r#"a="\",=\\",c="d""#, &[("a", r#"\",=\\"#), ("c", "d")]);
+        check(r#""a.b"="c","x\"y"="z""#, &[("a.b", "c"), (r#"x\"y"#, "z")]);
+    }
+
+    #[test]
+    fn openings_quote_the_whole_name() {
+        let check = |name: &str, suffix: &str, expected: &str| {
+            let mut out = b"x\n".to_vec();
+            write_opening(&mut out, name, suffix);
+            assert_eq!(str::from_utf8(&out[2..]).unwrap(), expected);
+        };
+        check("a", "", "a{");
+        check("a", "_sum", "a_sum{");
+        check("h.x", "_bucket", "{\"h.x_bucket\",");
+    }
+}

@@ -1,0 +1,416 @@
+//! The store as plainly as it can be written: maps of maps, a full check of everything on every push. The oracle of
+//! the tests and of the `store_ops` fuzz target; never part of the product.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::fmt::Write;
+
+use super::{GroupKey, Mode, Refusal, Snapshot, Staged, Store};
+use crate::model::sample::{FamilyIx, Kind, Label, Part, Sample, Sink};
+use crate::model::time::Timestamp;
+
+/// Label names and values, in any order.
+pub type Labels = Vec<(String, String)>;
+
+/// One step of a run.
+#[derive(Clone, Debug)]
+pub enum Step {
+    /// A push.
+    Push(Push),
+    /// Deletes a group.
+    Delete(Labels),
+    /// Deletes all groups.
+    Wipe,
+    /// The gateway writes its own series of family 0 to 2 of [`OWN`], or has none any more.
+    Own(usize, Option<i64>),
+}
+
+/// A push: any body that a parser could deliver.
+#[derive(Clone, Debug)]
+pub struct Push {
+    /// The grouping labels, names distinct.
+    pub labels: Labels,
+    /// Whether it is a PUT.
+    pub is_replace: bool,
+    /// Whether its first sample has a timestamp.
+    pub has_timestamp: bool,
+    /// Whether the families' samples take turns instead of following each other.
+    pub is_interleaved: bool,
+    /// Its families, names distinct.
+    pub families: Vec<PushedFamily>,
+}
+
+/// A family of a push.
+#[derive(Clone, Debug)]
+pub struct PushedFamily {
+    /// Its name.
+    pub name: String,
+    /// Its kind.
+    pub kind: Kind,
+    /// Its help text.
+    pub help: Option<String>,
+    /// Its metrics: labels and a value. In histograms and summaries the value is the count and that of one bucket or
+    /// quantile, and equal labels name the same metric.
+    pub metrics: Vec<(Labels, i64)>,
+}
+
+/// The gateway's own families in such runs: name, kind, help, whether pushes must have that help.
+pub const OWN: [(&str, Kind, &str, bool); 3] = [
+    ("m_own", Kind::Gauge, "Own gauge.", false),
+    ("o_summary", Kind::Summary, "Own summary.", true),
+    ("zz", Kind::Counter, "Own counter.", false),
+];
+
+type LabelSet = BTreeMap<String, String>;
+
+#[derive(Clone, Debug, Default)]
+struct State {
+    groups: BTreeMap<LabelSet, Group>,
+    own: [Option<i64>; 3],
+}
+
+#[derive(Clone, Debug, Default)]
+struct Group {
+    families: BTreeMap<String, Family>,
+    pushed: Timestamp,
+    failed: Timestamp,
+}
+
+#[derive(Clone, Debug)]
+struct Family {
+    kind: Kind,
+    help: Option<String>,
+    metrics: Vec<(LabelSet, i64)>,
+}
+
+/// A store beside its oracle.
+#[derive(Debug)]
+pub struct Twins {
+    /// The real one.
+    pub store: Store,
+    staged: Staged,
+    own: Vec<super::FamilyId>,
+    state: State,
+    clock: i64,
+    /// Snapshots taken on the way, with the text that they had then.
+    held: Vec<(Snapshot, String)>,
+}
+
+impl Default for Twins {
+    fn default() -> Self {
+        let mut store = Store::new();
+        let own = OWN.map(|(name, kind, help, demands_help)| store.declare_own(name, kind, help, demands_help));
+        Self {
+            store,
+            staged: Staged::default(),
+            own: own.to_vec(),
+            state: State::default(),
+            clock: 0,
+            held: Vec::new(),
+        }
+    }
+}
+
+impl Twins {
+    /// Takes a step with both and compares everything that can be seen; panics where they differ.
+    pub fn step(&mut self, step: &Step) {
+        self.clock += 1_000_000_007;
+        match step {
+            Step::Push(push) => self.push(push),
+            Step::Delete(labels) => {
+                let set = label_set(labels);
+                let found = self.store.delete(&key(&set));
+                assert_eq!(found, self.state.groups.remove(&set).is_some(), "delete {labels:?}");
+            }
+            Step::Wipe => {
+                self.store.wipe();
+                self.state.groups.clear();
+            }
+            Step::Own(at, value) => {
+                let lines = value.map(|value| own_lines(*at, value)).unwrap_or_default();
+                self.store.set_own(self.own[*at], lines.as_bytes());
+                self.state.own[*at] = *value;
+            }
+        }
+        self.compare();
+    }
+
+    /// Holds a snapshot of now, to see later that nothing changed it; lets go of the oldest of three.
+    pub fn hold(&mut self) {
+        let mut snapshot = Snapshot::default();
+        self.store.snapshot(&mut snapshot);
+        let text = text(&snapshot);
+        self.held.push((snapshot, text));
+        if self.held.len() > 3 {
+            self.held.remove(0);
+        }
+    }
+
+    fn push(&mut self, push: &Push) {
+        let at = Timestamp(self.clock);
+        feed(&mut self.staged, push);
+        let mode = if push.is_replace { Mode::Replace } else { Mode::Merge };
+        let outcome = self.store.push(&mut self.staged, mode, at);
+        let set = label_set(&push.labels);
+        let is_new = !self.state.groups.contains_key(&set);
+        if is_new && self.state.groups.keys().any(|other| with_instance(other) == with_instance(&set)) {
+            assert!(matches!(outcome, Err(Refusal::Twin(_))), "{outcome:?} {push:?}");
+            return;
+        }
+        let mut after = self.state.clone();
+        let group = after.groups.entry(set.clone()).or_default();
+        group.pushed = at;
+        if push.is_replace {
+            group.families.clear();
+        }
+        for family in push.families.iter().filter(|family| !family.metrics.is_empty()) {
+            if !super::staged::RESERVED_NAMES.contains(&&*family.name) {
+                group.families.insert(family.name.clone(), merged(family, &set));
+            }
+        }
+        let verdict = after.check();
+        if push.has_timestamp && push.families.iter().any(|family| !family.metrics.is_empty()) {
+            assert_eq!(outcome, Err(Refusal::Timestamps));
+        } else if let Err(reason) = &verdict {
+            assert!(matches!(outcome, Err(Refusal::Inconsistent(_))), "{outcome:?}, wanted {reason}: {push:?}");
+        } else {
+            assert_eq!(outcome, Ok(()), "{push:?} on {:?}", self.state);
+            self.state = after;
+            return;
+        }
+        self.state.groups.entry(set).or_default().failed = at;
+    }
+
+    fn compare(&self) {
+        self.store.verify();
+        let mut snapshot = Snapshot::default();
+        self.store.snapshot(&mut snapshot);
+        self.state.compare(&text(&snapshot));
+        assert_eq!(self.store.group_count(), self.state.groups.len());
+        for (snapshot, then) in &self.held {
+            assert_eq!(text(snapshot), *then, "a snapshot changed");
+        }
+    }
+}
+
+/// Delivers a push as a parser would.
+pub fn feed(staged: &mut Staged, push: &Push) {
+    let set = label_set(&push.labels);
+    staged.begin(set.iter().map(|(name, value)| (&**name, &**value)));
+    for (at, family) in push.families.iter().enumerate() {
+        let ix = FamilyIx(at as u32);
+        staged.family(ix, &family.name);
+        staged.kind(ix, family.kind);
+        if let Some(help) = &family.help {
+            staged.help(ix, help.as_bytes());
+        }
+    }
+    let mut order: Vec<(usize, usize)> = push
+        .families
+        .iter()
+        .enumerate()
+        .flat_map(|(family, pushed)| (0..pushed.metrics.len()).map(move |metric| (metric, family)))
+        .collect();
+    order.sort_by_key(|(metric, family)| if push.is_interleaved { (*metric, *family) } else { (*family, *metric) });
+    for (turn, (metric, family)) in order.into_iter().enumerate() {
+        let timestamp = (push.has_timestamp && turn == 0).then_some(0);
+        feed_metric(staged, family, &push.families[family], metric, timestamp);
+    }
+    staged.seal();
+}
+
+fn feed_metric(staged: &mut Staged, at: usize, family: &PushedFamily, metric: usize, timestamp: Option<i64>) {
+    let (labels, value) = &family.metrics[metric];
+    let escaped: Vec<_> = labels.iter().map(|(name, value)| (name, escaped(value))).collect();
+    let labels: Vec<_> = escaped.iter().map(|(name, value)| Label { name, value }).collect();
+    let token = value.to_string();
+    let parts: &[Part] = match family.kind {
+        Kind::Histogram | Kind::GaugeHistogram => &[Part::Bucket(1.0), Part::Count],
+        Kind::Summary => &[Part::Count, Part::Quantile(0.5)],
+        _ => &[Part::Whole],
+    };
+    for part in parts {
+        staged.sample(Sample {
+            family: FamilyIx(at as u32),
+            part: *part,
+            labels: &labels,
+            value: *value as f64,
+            token: &token,
+            timestamp,
+        });
+    }
+}
+
+impl State {
+    /// The full check: everything that is stored against everything else.
+    fn check(&self) -> Result<(), String> {
+        let mut kinds: BTreeMap<&str, Kind> = OWN.iter().map(|(name, kind, _, _)| (*name, *kind)).collect();
+        let mut series: HashSet<(&str, &LabelSet)> = HashSet::new();
+        for (labels, group) in &self.groups {
+            for (name, family) in &group.families {
+                if *kinds.entry(name).or_insert(family.kind) != family.kind {
+                    return Err(format!("kind of {name}"));
+                }
+                family.check(name, labels)?;
+                if OWN.iter().any(|own| own.3 && own.0 == *name && family.help.as_deref() != Some(own.2)) {
+                    return Err(format!("help of {name}"));
+                }
+                if let Some((labels, _)) = family.metrics.iter().find(|(labels, _)| !series.insert((name, labels))) {
+                    return Err(format!("duplicate {name} {labels:?}"));
+                }
+            }
+        }
+        for (name, kind) in &kinds {
+            let suffixes: &[&str] = match kind {
+                Kind::Histogram => &["_count", "_sum", "_bucket"],
+                Kind::Summary => &["_count", "_sum"],
+                _ => &[],
+            };
+            if let Some(suffix) = suffixes.iter().find(|suffix| kinds.contains_key(&*format!("{name}{suffix}"))) {
+                return Err(format!("collision of {name} and {name}{suffix}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Compares a whole exposition with what it should be; panics where it differs.
+    fn compare(&self, text: &str) {
+        let mut families: BTreeMap<String, (Kind, BTreeSet<Option<String>>, String)> = BTreeMap::new();
+        let mut add = |name: &str, kind: Kind, help: Option<String>, lines: &str| {
+            let family = families.entry(name.to_owned()).or_insert((kind, BTreeSet::new(), String::new()));
+            family.1.insert(help);
+            family.2.push_str(lines);
+        };
+        for (at, value) in self.own.iter().enumerate().filter_map(|(at, value)| Some((at, (*value)?))) {
+            let (name, kind, help, _) = OWN[at];
+            add(name, kind, Some(help.to_owned()), &own_lines(at, value));
+        }
+        for (labels, group) in &self.groups {
+            for (at, time) in [group.pushed, group.failed].into_iter().enumerate() {
+                let name = super::staged::RESERVED_NAMES[at];
+                let mut seconds = Vec::new();
+                crate::model::number::write(&mut seconds, time.seconds());
+                let seconds = String::from_utf8(seconds).expect("numbers are text");
+                let what = ["succeeded", "failed"][at];
+                let help = format!("Last Unix time when changing this group in the Pushgateway {what}.");
+                let line = format!("{name}{{{}}} {seconds}\n", written(&with_instance(labels)));
+                add(name, Kind::Gauge, Some(help), &line);
+            }
+            for (name, family) in &group.families {
+                add(name, family.kind, family.help.clone(), &family.lines(name));
+            }
+        }
+        let mut rest = text;
+        for (name, (kind, mut helps, lines)) in families {
+            if let Some((_, _, help, _)) = OWN.iter().find(|own| own.0 == name) {
+                helps = BTreeSet::from([Some((*help).to_owned())]);
+            } else if helps.len() > 1 {
+                helps.remove(&None);
+            }
+            let kind = kind.text_name();
+            let headers = helps.into_iter().map(|help| match help {
+                Some(help) => format!("# HELP {name} {help}\n# TYPE {name} {kind}\n"),
+                None => format!("# TYPE {name} {kind}\n"),
+            });
+            let mut headers = headers.collect::<Vec<_>>().into_iter();
+            rest = headers
+                .find_map(|header| rest.strip_prefix(&*header))
+                .unwrap_or_else(|| panic!("header of {name}: {rest}"));
+            rest = rest.strip_prefix(&*lines).unwrap_or_else(|| panic!("wanted {lines}\n\ngot {rest}"));
+        }
+        assert_eq!(rest, "");
+    }
+}
+
+impl Family {
+    fn check(&self, name: &str, grouping: &LabelSet) -> Result<(), String> {
+        let word = match self.kind {
+            Kind::Summary => "quantile",
+            Kind::Histogram | Kind::GaugeHistogram => "le",
+            _ => "",
+        };
+        if grouping.contains_key(word) {
+            return Err(format!("{word} on {name}"));
+        }
+        match self.metrics.iter().find(|(labels, _)| labels.keys().any(|label| label.starts_with("__"))) {
+            Some(_) => Err(format!("reserved label on {name}")),
+            None => Ok(()),
+        }
+    }
+
+    fn lines(&self, name: &str) -> String {
+        let mut out = String::new();
+        for (labels, value) in &self.metrics {
+            let labels = written(labels);
+            let _ = match self.kind {
+                Kind::Histogram | Kind::GaugeHistogram => writeln!(
+                    out,
+                    "{name}_bucket{{{labels},le=\"1\"}} {value}\n{name}_bucket{{{labels},le=\"+Inf\"}} {value}\n\
+                     {name}_sum{{{labels}}} 0\n{name}_count{{{labels}}} {value}"
+                ),
+                Kind::Summary => writeln!(
+                    out,
+                    "{name}{{{labels},quantile=\"0.5\"}} {value}\n{name}_sum{{{labels}}} 0\n{name}_count{{{labels}}} {value}"
+                ),
+                _ => writeln!(out, "{name}{{{labels}}} {value}"),
+            };
+        }
+        out
+    }
+}
+
+/// A pushed family as it is stored: labels merged with the grouping labels.
+fn merged(family: &PushedFamily, grouping: &LabelSet) -> Family {
+    let mut metrics: Vec<(LabelSet, i64)> = Vec::new();
+    let mut raw: Vec<LabelSet> = Vec::new();
+    for (labels, value) in &family.metrics {
+        let written = label_set(labels);
+        let is_compound = family.kind.is_histogram() || family.kind == Kind::Summary;
+        if let Some(at) = raw.iter().position(|known| is_compound && *known == written) {
+            // A further bucket or quantile is kept beside the first; runs avoid that by giving the same value.
+            metrics[at].1 = *value;
+            continue;
+        }
+        let mut set = written.clone();
+        set.extend(grouping.clone());
+        metrics.push((with_instance(&set), *value));
+        raw.push(written);
+    }
+    Family { kind: family.kind, help: family.help.clone(), metrics }
+}
+
+fn own_lines(at: usize, value: i64) -> String {
+    let name = OWN[at].0;
+    match OWN[at].1 {
+        Kind::Summary => format!("{name}_sum {value}\n{name}_count 1\n"),
+        _ => format!("{name} {value}\n"),
+    }
+}
+
+fn label_set(labels: &Labels) -> LabelSet {
+    labels.iter().cloned().collect()
+}
+
+fn with_instance(labels: &LabelSet) -> LabelSet {
+    let mut labels = labels.clone();
+    labels.entry("instance".to_owned()).or_default();
+    labels
+}
+
+fn key(labels: &LabelSet) -> GroupKey {
+    GroupKey::new(labels.iter().map(|(name, value)| (&**name, &**value)))
+}
+
+fn escaped(value: &str) -> String {
+    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}
+
+fn written(labels: &LabelSet) -> String {
+    let pairs: Vec<_> = labels.iter().map(|(name, value)| format!("{name}=\"{}\"", escaped(value))).collect();
+    pairs.join(",")
+}
+
+fn text(snapshot: &Snapshot) -> String {
+    let bytes: Vec<u8> = snapshot.pieces().iter().flat_map(|piece| piece.iter().copied()).collect();
+    assert_eq!(bytes.len() as u64, snapshot.bytes());
+    String::from_utf8(bytes).expect("the exposition is text")
+}

@@ -1,0 +1,403 @@
+//! The pages: finished exposition text in its final order, cut into pieces that are cheap to change and to send.
+//!
+//! A *shared* page holds consecutive short entries; a long entry has a *run* of pages to itself. Text is
+//! copy-on-write: a snapshot holds the pages' text as it was, and a page that is written meanwhile is copied first.
+//! The order of entries and the place of each are the catalog's; the text of an entry is never looked into.
+//!
+//! ```text
+//! order:  [ page 3 ][ page 0 ][ page 7 (run) ][ page 8 (run) ][ page 1 ] ...
+//! page 3: slots  header(a) | a, group 2 | a, group 9 | header(b) | ...
+//!         text   # TYPE a… | a{…} 1\n   | a{…} 2\n   | # TYPE b… | ...
+//! ```
+
+use std::cmp::Ordering;
+use std::ops::Range;
+use std::rc::Rc;
+
+use slab::Slab;
+
+use super::catalog::Catalog;
+use super::entry::{Entry, EntryText, FamilyId, GroupId, Home, PageId};
+use crate::limits::{PAGE_BYTES, PAGE_MERGE_BYTES_MAX, PAGE_SPARSE_BYTES};
+
+/// One page.
+#[derive(Debug)]
+struct Page {
+    text: Rc<Vec<u8>>,
+    /// Invariant: never empty, in the order of the catalog, starts ascending from 0. One slot in a run.
+    slots: Vec<Slot>,
+    is_run: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Slot {
+    entry: Entry,
+    start: u32,
+}
+
+impl Page {
+    fn range(&self, slot: usize) -> Range<usize> {
+        let end = self.slots.get(slot + 1).map_or(self.text.len(), |next| next.start as usize);
+        self.slots[slot].start as usize..end
+    }
+
+    fn has_room(&self, bytes: usize) -> bool {
+        !self.is_run && self.text.len() + bytes <= PAGE_BYTES
+    }
+
+    /// The text, no longer shared with any snapshot.
+    fn text_mut(&mut self) -> &mut Vec<u8> {
+        if Rc::get_mut(&mut self.text).is_none() {
+            let mut copy = Vec::with_capacity(PAGE_BYTES);
+            copy.extend_from_slice(&self.text);
+            self.text = Rc::new(copy);
+        }
+        Rc::get_mut(&mut self.text).expect("a text that was just copied is not shared")
+    }
+
+    /// Puts `bytes` in the place of `range`.
+    fn splice(&mut self, range: Range<usize>, bytes: &[u8]) {
+        let text = self.text_mut();
+        let (old_len, tail) = (text.len(), range.end);
+        let new_end = range.start + bytes.len();
+        if new_end > tail {
+            text.resize(old_len + (new_end - tail), 0);
+        }
+        if new_end != tail {
+            text.copy_within(tail..old_len, new_end);
+            text.truncate(old_len - tail + new_end);
+        }
+        text[range.start..new_end].copy_from_slice(bytes);
+    }
+
+    fn shift(&mut self, from_slot: usize, old_end: usize, new_end: usize) {
+        for slot in &mut self.slots[from_slot..] {
+            slot.start = (slot.start as usize - old_end + new_end) as u32;
+        }
+    }
+}
+
+/// All pages, in order.
+#[derive(Debug, Default)]
+pub struct Pages {
+    arena: Slab<Page>,
+    order: Vec<PageId>,
+    bytes: u64,
+}
+
+/// The exposition as it was at one moment; holds its text alive. Reuse it to spare the allocation.
+#[derive(Debug, Default)]
+pub struct Snapshot {
+    pieces: Vec<Rc<Vec<u8>>>,
+    bytes: u64,
+}
+
+impl Snapshot {
+    /// The text, in pieces, in order.
+    pub fn pieces(&self) -> &[Rc<Vec<u8>>] {
+        &self.pieces
+    }
+
+    /// The length of the text, bytes.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Lets go of the text, keeping the memory of the list.
+    pub fn clear(&mut self) {
+        self.pieces.clear();
+        self.bytes = 0;
+    }
+}
+
+impl Pages {
+    /// The length of the whole exposition, bytes.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Takes the whole exposition as it is now.
+    pub fn snapshot(&self, into: &mut Snapshot) {
+        into.pieces.clear();
+        into.pieces.extend(self.order.iter().map(|page| Rc::clone(&self.page(*page).text)));
+        into.bytes = self.bytes;
+    }
+
+    /// The text of an entry, in pieces of whole lines.
+    pub fn text(&self, catalog: &Catalog, entry: Entry) -> impl Iterator<Item = &[u8]> {
+        let home = catalog.home(entry).expect("only entries that stand somewhere are read");
+        let first = self.page(home.page);
+        let run_from = if first.is_run { self.lower_bound(catalog, entry) } else { self.order.len() };
+        let run = self.order[run_from..]
+            .iter()
+            .map(|page| self.page(*page))
+            .take_while(move |page| page.is_run && page.slots[0].entry == entry)
+            .map(|page| page.text.as_slice());
+        let shared = (!first.is_run).then(|| {
+            let slot = first.slot_of(entry, home.slot);
+            &first.text[first.range(slot)]
+        });
+        shared.into_iter().chain(run)
+    }
+
+    /// The groups that have an entry of a family whose header stands, in order.
+    pub fn groups_of<'a>(&'a self, catalog: &'a Catalog, family: FamilyId) -> impl Iterator<Item = GroupId> + 'a {
+        let at = self.lower_bound(catalog, Entry::header(family));
+        // The header may be inside the page before that place.
+        let slots = self.order[at.saturating_sub(1)..].iter().flat_map(|page| &self.page(*page).slots);
+        let entries = slots.map(|slot| slot.entry).skip_while(move |entry| entry.family != family);
+        let groups = entries.take_while(move |entry| entry.family == family).map(|entry| entry.group);
+        groups.filter(|group| *group != GroupId::HEADER)
+    }
+
+    /// Writes an entry: in the place of its old text if it has any, else where the catalog's order wants it.
+    pub fn put(&mut self, catalog: &mut Catalog, entry: Entry, text: EntryText<'_>) {
+        if let Some(home) = catalog.home(entry) {
+            if let EntryText::Shared(bytes) = &text
+                && self.replace(entry, home, bytes)
+            {
+                return;
+            }
+            self.remove(catalog, entry);
+        }
+        match text {
+            EntryText::Shared(bytes) => self.insert_shared(catalog, entry, bytes),
+            EntryText::Run(pieces) => self.insert_run(catalog, entry, pieces),
+        }
+    }
+
+    /// Takes an entry out.
+    pub fn remove(&mut self, catalog: &mut Catalog, entry: Entry) {
+        let home = catalog.home(entry).expect("only entries that stand somewhere are removed");
+        catalog.set_home(entry, None);
+        let page = self.page(home.page);
+        if page.is_run {
+            self.remove_run(catalog, entry);
+            return;
+        }
+        let slot = page.slot_of(entry, home.slot);
+        let range = page.range(slot);
+        let after = page.text.len() - range.len();
+        // The place in the order is found by the page's first entry, so it is looked up before that may go.
+        let at = (after < PAGE_SPARSE_BYTES).then(|| self.lower_bound(catalog, page.slots[0].entry));
+        self.bytes -= range.len() as u64;
+        let page = &mut self.arena[home.page.0 as usize];
+        if page.slots.len() > 1 {
+            page.splice(range.clone(), b"");
+            page.slots.remove(slot);
+            page.shift(slot, range.end, range.start);
+            if let Some(at) = at {
+                self.merge(catalog, at);
+            }
+        } else {
+            self.drop_pages(at.unwrap_or_else(|| unreachable!("an emptied page is sparse")), 1);
+        }
+    }
+
+    // ---- changing shared pages ----
+
+    /// Writes over the text of an entry where it stands; `false` if it does not fit there.
+    fn replace(&mut self, entry: Entry, home: Home, bytes: &[u8]) -> bool {
+        let page = &mut self.arena[home.page.0 as usize];
+        if page.is_run {
+            return false;
+        }
+        let slot = page.slot_of(entry, home.slot);
+        let range = page.range(slot);
+        if page.text[range.clone()] == *bytes {
+            return true; // The page stays clean: neither copied nor compressed again.
+        }
+        if page.text.len() - range.len() + bytes.len() > PAGE_BYTES {
+            return false;
+        }
+        page.splice(range.clone(), bytes);
+        if bytes.len() != range.len() {
+            page.shift(slot + 1, range.end, range.start + bytes.len());
+            self.bytes = self.bytes - range.len() as u64 + bytes.len() as u64;
+        }
+        true
+    }
+
+    fn insert_shared(&mut self, catalog: &mut Catalog, entry: Entry, bytes: &[u8]) {
+        let at = self.lower_bound(catalog, entry);
+        let before = at.checked_sub(1).map(|at| self.order[at]).filter(|page| !self.page(*page).is_run);
+        if let Some(page_id) = before {
+            let page = self.page(page_id);
+            let slot = page.slots.partition_point(|slot| catalog.compare(slot.entry, entry) == Ordering::Less);
+            if page.has_room(bytes.len()) {
+                return self.insert_at(catalog, page_id, slot, entry, bytes);
+            }
+            if slot < page.slots.len() {
+                return self.split_and_insert(catalog, at - 1, slot, entry, bytes);
+            }
+        }
+        match self.order.get(at).copied() {
+            Some(page) if self.page(page).has_room(bytes.len()) => self.insert_at(catalog, page, 0, entry, bytes),
+            _ => {
+                let page = self.add_page(Vec::with_capacity(PAGE_BYTES), Vec::new(), false);
+                self.order.insert(at, page);
+                self.insert_at(catalog, page, 0, entry, bytes);
+            }
+        }
+    }
+
+    fn insert_at(&mut self, catalog: &mut Catalog, id: PageId, slot: usize, entry: Entry, bytes: &[u8]) {
+        let page = &mut self.arena[id.0 as usize];
+        let start = page.slots.get(slot).map_or(page.text.len(), |slot| slot.start as usize);
+        page.splice(start..start, bytes);
+        page.shift(slot, start, start + bytes.len());
+        page.slots.insert(slot, Slot { entry, start: start as u32 });
+        self.bytes += bytes.len() as u64;
+        catalog.set_home(entry, Some(Home { page: id, slot: slot as u16 }));
+    }
+
+    /// Splits the full page at place `at` in the middle of its text, then inserts into the half that `slot` is in.
+    fn split_and_insert(&mut self, catalog: &mut Catalog, at: usize, slot: usize, entry: Entry, bytes: &[u8]) {
+        let id = self.order[at];
+        let page = self.page(id);
+        let middle = (page.text.len() / 2) as u32;
+        let cut = page.slots.partition_point(|slot| slot.start < middle).clamp(1, page.slots.len() - 1);
+        let right = self.split(catalog, at, cut);
+        let (target, slot) = if slot <= cut { (id, slot) } else { (right, slot - cut) };
+        self.insert_at(catalog, target, slot, entry, bytes);
+    }
+
+    /// Moves the entries from slot `cut` on of the page at place `at` to a new page behind it.
+    fn split(&mut self, catalog: &mut Catalog, at: usize, cut: usize) -> PageId {
+        let page = &mut self.arena[self.order[at].0 as usize];
+        let cut_text = page.slots[cut].start as usize;
+        let mut slots = page.slots.split_off(cut);
+        for slot in &mut slots {
+            slot.start -= cut_text as u32;
+        }
+        let mut text = Vec::with_capacity(PAGE_BYTES);
+        text.extend_from_slice(&page.text[cut_text..]);
+        page.text_mut().truncate(cut_text);
+        let right = self.add_page(text, slots, false);
+        self.order.insert(at + 1, right);
+        self.rehome(catalog, right, 0);
+        right
+    }
+
+    /// Joins the sparse page at place `at` with a neighbour if both fit well into one.
+    fn merge(&mut self, catalog: &mut Catalog, at: usize) {
+        let fits = |left: usize, right: usize| match (self.order.get(left), self.order.get(right)) {
+            (Some(left), Some(right)) => {
+                let (left, right) = (self.page(*left), self.page(*right));
+                !left.is_run && !right.is_run && left.text.len() + right.text.len() <= PAGE_MERGE_BYTES_MAX
+            }
+            _ => false,
+        };
+        let left = if fits(at, at + 1) {
+            at
+        } else if at > 0 && fits(at - 1, at) {
+            at - 1
+        } else {
+            return;
+        };
+        let right = self.arena.remove(self.order.remove(left + 1).0 as usize);
+        let id = self.order[left];
+        let page = &mut self.arena[id.0 as usize];
+        let (moved_from, offset) = (page.slots.len(), page.text.len() as u32);
+        page.text_mut().extend_from_slice(&right.text);
+        page.slots.extend(right.slots.iter().map(|slot| Slot { start: slot.start + offset, ..*slot }));
+        self.rehome(catalog, id, moved_from);
+    }
+
+    fn rehome(&self, catalog: &mut Catalog, id: PageId, from_slot: usize) {
+        for (at, slot) in self.page(id).slots.iter().enumerate().skip(from_slot) {
+            catalog.set_home(slot.entry, Some(Home { page: id, slot: at as u16 }));
+        }
+    }
+
+    // ---- runs ----
+
+    fn insert_run(&mut self, catalog: &mut Catalog, entry: Entry, pieces: Vec<Vec<u8>>) {
+        let at = self.lower_bound(catalog, entry);
+        self.split_before(catalog, at, entry);
+        self.bytes += pieces.iter().map(|piece| piece.len() as u64).sum::<u64>();
+        let slot = Slot { entry, start: 0 };
+        let ids: Vec<_> = pieces.into_iter().map(|text| self.add_page(text, vec![slot], true)).collect();
+        let home = Home { page: ids[0], slot: 0 };
+        self.order.splice(at..at, ids);
+        catalog.set_home(entry, Some(home));
+    }
+
+    /// Cuts the page before place `at` in two if it holds entries from both sides of `entry`.
+    fn split_before(&mut self, catalog: &mut Catalog, at: usize, entry: Entry) {
+        let Some(before) = at.checked_sub(1) else { return };
+        let page = self.page(self.order[before]);
+        let cut = page.slots.partition_point(|slot| catalog.compare(slot.entry, entry) == Ordering::Less);
+        if cut < page.slots.len() {
+            self.split(catalog, before, cut);
+        }
+    }
+
+    fn remove_run(&mut self, catalog: &Catalog, entry: Entry) {
+        let at = self.lower_bound(catalog, entry);
+        let len = self.order[at..].iter().take_while(|page| self.page(**page).slots[0].entry == entry).count();
+        for page in &self.order[at..at + len] {
+            self.bytes -= self.page(*page).text.len() as u64;
+        }
+        self.drop_pages(at, len);
+    }
+
+    // ---- order ----
+
+    fn page(&self, id: PageId) -> &Page {
+        &self.arena[id.0 as usize]
+    }
+
+    fn add_page(&mut self, text: Vec<u8>, slots: Vec<Slot>, is_run: bool) -> PageId {
+        PageId(self.arena.insert(Page { text: Rc::new(text), slots, is_run }) as u32)
+    }
+
+    fn drop_pages(&mut self, at: usize, len: usize) {
+        for page in self.order.drain(at..at + len) {
+            self.arena.remove(page.0 as usize);
+        }
+    }
+
+    /// The place in the order of the first page whose first entry is not before `entry`.
+    fn lower_bound(&self, catalog: &Catalog, entry: Entry) -> usize {
+        self.order.partition_point(|page| catalog.compare(self.page(*page).slots[0].entry, entry) == Ordering::Less)
+    }
+}
+
+#[cfg(any(test, feature = "fuzz"))]
+impl Pages {
+    /// Panics if any invariant does not hold.
+    pub fn verify(&self, catalog: &Catalog) {
+        assert_eq!(self.arena.len(), self.order.len());
+        let mut last: Option<(Entry, bool)> = None;
+        let mut bytes = 0;
+        for id in &self.order {
+            let page = self.page(*id);
+            assert!(!page.slots.is_empty() && page.slots[0].start == 0);
+            assert!(page.is_run || page.text.len() <= PAGE_BYTES);
+            bytes += page.text.len() as u64;
+            for (at, slot) in page.slots.iter().enumerate() {
+                assert!(!page.range(at).is_empty() && page.text[page.range(at).end - 1] == b'\n');
+                let is_next = last.is_some_and(|(entry, is_run)| is_run && page.is_run && entry == slot.entry);
+                if !is_next {
+                    let home = catalog.home(slot.entry).expect("a stored entry has a home");
+                    assert_eq!(home.page, *id);
+                    let order = last.map(|(last, _)| catalog.compare(last, slot.entry));
+                    assert!(order.is_none_or(|order| order == Ordering::Less));
+                }
+                last = Some((slot.entry, page.is_run));
+            }
+        }
+        assert_eq!(bytes, self.bytes);
+    }
+}
+
+impl Page {
+    /// The slot of an entry that is in this page, tried at `hint` first.
+    fn slot_of(&self, entry: Entry, hint: u16) -> usize {
+        match self.slots.get(usize::from(hint)) {
+            Some(slot) if slot.entry == entry => usize::from(hint),
+            _ => self.slots.iter().position(|slot| slot.entry == entry).expect("an entry is in the page of its home"),
+        }
+    }
+}

@@ -1,0 +1,407 @@
+//! A push on its way in: the samples of one body as finished lines, by family, before they are checked and stored.
+//!
+//! Takes samples in any order and writes each at once in its final form, merged with the grouping labels. Lines of
+//! short families share one buffer; a family that outgrows a shared page gets pages of its own, which later move into
+//! the store as they are. Reused from push to push. Knows nothing of what is stored.
+
+use std::hash::{BuildHasher, Hasher};
+use std::ops::Range;
+
+use foldhash::fast::RandomState;
+use smallvec::SmallVec;
+
+use super::compound::Compounds;
+use super::entry::EntryText;
+use super::key::GroupKey;
+use super::line::{Overlay, write_opening};
+use super::problem::{Problem, Problems};
+use crate::limits::{ENTRY_SHARED_BYTES_MAX, PAGE_BYTES, STAGING_KEPT_BYTES_MAX};
+use crate::model::number;
+use crate::model::sample::{FamilyIx, Kind, Part, Sample, Sink};
+
+/// Families that every group has and that only the gateway writes (SPEC 5.3; appendix B, 9 and 12).
+pub const RESERVED_NAMES: [&str; 2] = ["push_time_seconds", "push_failure_time_seconds"];
+
+/// Longest value and punctuation of a line, bytes: what an estimate adds to names and labels.
+const VALUE_BYTES_MAX: usize = 40;
+
+/// What a finished line does not show but the JSON API does (SPEC 8.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LineNote {
+    /// The line within its entry, from 0.
+    pub line: u32,
+    /// What there is to know about it.
+    pub remark: Remark,
+}
+
+/// See [`LineNote`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Remark {
+    /// The value is minus zero; text shows `0`.
+    NegativeZero,
+    /// A `+Inf` bucket that was not pushed; text always has one.
+    AddedInfinity,
+}
+
+/// One push on its way in.
+#[derive(Debug, Default)]
+pub struct Staged {
+    key: GroupKey,
+    overlay: Overlay,
+    lines: Lines,
+    compounds: Compounds,
+    /// A hash of family and label set of every metric; equal ones are looked at.
+    series: Vec<u64>,
+    problems: Problems,
+    has_timestamp: bool,
+    hasher: RandomState,
+}
+
+/// The families of a push and their lines.
+#[derive(Debug, Default)]
+pub(super) struct Lines {
+    families: Vec<StagedFamily>,
+    /// Names, help texts and openings of all families.
+    words: Vec<u8>,
+    /// Lines of families that have no pages of their own.
+    text: Vec<u8>,
+    notes: Vec<(FamilyIx, LineNote)>,
+}
+
+#[derive(Debug)]
+pub(super) struct StagedFamily {
+    name: Range<usize>,
+    opening: Range<usize>,
+    help: Option<Range<usize>>,
+    kind: Kind,
+    is_reserved: bool,
+    /// Where its lines are in the shared text, in order.
+    spans: SmallVec<[Range<usize>; 2]>,
+    /// Pages of its own; then `spans` is empty.
+    run: Vec<Vec<u8>>,
+    bytes: usize,
+    lines: u32,
+    metrics: u32,
+}
+
+impl Staged {
+    /// Starts a push to the group of these labels, which must be sorted by name, names distinct.
+    pub fn begin<'a>(&mut self, labels: impl Iterator<Item = (&'a str, &'a str)> + Clone) {
+        self.clear();
+        self.key.clear();
+        self.key.extend(labels.clone());
+        self.overlay.assign(labels);
+    }
+
+    /// Forgets the push; keeps the memory unless it was an unusual amount.
+    pub fn clear(&mut self) {
+        self.lines.clear();
+        self.compounds.clear();
+        self.series.clear();
+        self.series.shrink_to(STAGING_KEPT_BYTES_MAX / size_of::<u64>());
+        self.problems.clear();
+        self.has_timestamp = false;
+    }
+
+    /// The body is complete: writes out histograms and summaries.
+    pub fn seal(&mut self) {
+        let mut compounds = std::mem::take(&mut self.compounds);
+        for metric in compounds.metrics() {
+            let family = metric.family();
+            self.enter_series(family, metric.labels());
+            self.check_reserved_label(family, metric.labels());
+            metric.write(&mut self.lines);
+        }
+        compounds.clear();
+        self.compounds = compounds;
+    }
+
+    /// The group.
+    pub fn key(&self) -> &GroupKey {
+        &self.key
+    }
+
+    /// The label set of a series with the grouping labels alone.
+    pub fn group_labels(&self) -> &[u8] {
+        self.overlay.own_labels()
+    }
+
+    /// Whether any sample had a timestamp.
+    pub fn has_timestamp(&self) -> bool {
+        self.has_timestamp
+    }
+
+    /// What is wrong with the push whatever is stored.
+    pub fn problems(&self) -> &Problems {
+        &self.problems
+    }
+
+    /// The families that have samples, the reserved ones left out, in the order of the body.
+    pub(super) fn families(&self) -> impl Iterator<Item = (FamilyIx, &StagedFamily)> {
+        let families = self.lines.families.iter().enumerate();
+        families.filter(|(_, family)| family.metrics > 0).map(|(at, family)| (FamilyIx(at as u32), family))
+    }
+
+    pub(super) fn pushed(&self, ix: FamilyIx) -> &StagedFamily {
+        &self.lines.families[ix.0 as usize]
+    }
+
+    pub(super) fn name(&self, ix: FamilyIx) -> &str {
+        self.lines.name(ix)
+    }
+
+    pub(super) fn help(&self, ix: FamilyIx) -> Option<&[u8]> {
+        self.pushed(ix).help.clone().map(|range| &self.lines.words[range])
+    }
+
+    /// The lines of a family, in pieces of whole lines.
+    pub(super) fn pieces(&self, ix: FamilyIx) -> impl Iterator<Item = &[u8]> + Clone {
+        let family = self.pushed(ix);
+        let spans = family.spans.iter().map(|span| &self.lines.text[span.clone()]);
+        spans.chain(family.run.iter().map(Vec::as_slice))
+    }
+
+    /// The finished text of a family, taken out to be stored; `joined` is working memory.
+    pub(super) fn take_text<'a>(&'a mut self, ix: FamilyIx, joined: &'a mut Vec<u8>) -> EntryText<'a> {
+        let family = &mut self.lines.families[ix.0 as usize];
+        if !family.run.is_empty() {
+            return EntryText::Run(std::mem::take(&mut family.run));
+        }
+        if let [span] = &*family.spans {
+            return EntryText::Shared(&self.lines.text[span.clone()]);
+        }
+        joined.clear();
+        for span in &family.spans {
+            joined.extend_from_slice(&self.lines.text[span.clone()]);
+        }
+        EntryText::Shared(joined)
+    }
+
+    /// The notes of all families.
+    pub(super) fn notes(&self) -> &[(FamilyIx, LineNote)] {
+        &self.lines.notes
+    }
+
+    /// The hashes that more than one metric has: almost certainly duplicates. Sorts the hashes.
+    pub(super) fn repeated_hashes(&mut self) -> Vec<u64> {
+        self.series.sort_unstable();
+        let mut repeated: Vec<u64> =
+            self.series.windows(2).filter(|pair| pair[0] == pair[1]).map(|pair| pair[0]).collect();
+        repeated.dedup();
+        repeated
+    }
+
+    pub(super) fn series_hash(&self, family: FamilyIx, labels: &[u8]) -> u64 {
+        let mut hasher = self.hasher.build_hasher();
+        hasher.write(labels);
+        hasher.write_u32(family.0);
+        hasher.finish()
+    }
+
+    fn enter_series(&mut self, family: FamilyIx, labels: &[u8]) {
+        let hash = self.series_hash(family, labels);
+        self.series.push(hash);
+    }
+
+    /// A whole metric: one line.
+    fn push_line(&mut self, sample: &Sample<'_>) {
+        let Self { overlay, lines, .. } = self;
+        let label_bytes: usize = sample.labels.iter().map(|label| 2 * label.name.len() + label.value.len() + 6).sum();
+        let family = &lines.families[sample.family.0 as usize];
+        let opening = family.opening.clone();
+        let (out, words, start) = lines.begin_line(sample.family, opening.len() + label_bytes + overlay.len());
+        out.extend_from_slice(&words[opening.clone()]);
+        overlay.write_merged(out, sample.labels);
+        let labels = start + opening.len()..out.len();
+        out.extend_from_slice(b"} ");
+        number::write_token(out, sample.token.as_bytes(), sample.value);
+        out.push(b'\n');
+
+        let mut hasher = self.hasher.build_hasher();
+        hasher.write(&out[labels.clone()]);
+        hasher.write_u32(sample.family.0);
+        self.series.push(hasher.finish());
+        if sample.labels.iter().any(|label| label.name.starts_with("__")) {
+            let family = &lines.families[sample.family.0 as usize];
+            let line = lines.current(sample.family, start).to_vec();
+            self.problems.add(Problem::reserved_labels(lines.name(sample.family), family.kind, &line, sample.labels));
+        }
+        if sample.value == 0.0 && sample.value.is_sign_negative() {
+            self.lines.note(sample.family, Remark::NegativeZero);
+        }
+        self.lines.end_line(sample.family, start);
+        self.lines.families[sample.family.0 as usize].metrics += 1;
+    }
+
+    fn check_reserved_label(&mut self, family: FamilyIx, labels: &[u8]) {
+        let kind = self.pushed(family).kind;
+        let word = if kind == Kind::Summary { "quantile" } else { "le" };
+        if self.overlay.has(word) {
+            let problem = Problem::explicit_label(self.name(family), kind, labels, word);
+            self.problems.add(problem);
+        }
+    }
+}
+
+impl Sink for Staged {
+    fn family(&mut self, family: FamilyIx, name: &str) {
+        debug_assert_eq!(family.0 as usize, self.lines.families.len(), "families come in order");
+        self.lines.add_family(name);
+    }
+
+    fn kind(&mut self, family: FamilyIx, kind: Kind) {
+        self.lines.families[family.0 as usize].kind = kind;
+    }
+
+    fn help(&mut self, family: FamilyIx, text: &[u8]) {
+        let range = self.lines.add_words(text);
+        self.lines.families[family.0 as usize].help = Some(range);
+    }
+
+    fn sample(&mut self, sample: Sample<'_>) {
+        self.has_timestamp |= sample.timestamp.is_some();
+        let family = &mut self.lines.families[sample.family.0 as usize];
+        if family.is_reserved {
+            return;
+        }
+        if sample.part == Part::Whole {
+            self.push_line(&sample);
+            return;
+        }
+        let is_new = self.compounds.add(&sample, family.kind, &self.overlay);
+        family.metrics += u32::from(is_new);
+        if is_new && sample.labels.iter().any(|label| label.name.starts_with("__")) {
+            let kind = family.kind;
+            let line = self.compounds.last_labels().to_vec();
+            self.problems.add(Problem::reserved_labels(self.lines.name(sample.family), kind, &line, sample.labels));
+        }
+    }
+}
+
+impl Lines {
+    fn clear(&mut self) {
+        self.families.clear();
+        self.words.clear();
+        self.text.clear();
+        self.notes.clear();
+        self.families.shrink_to(STAGING_KEPT_BYTES_MAX / size_of::<StagedFamily>());
+        self.words.shrink_to(STAGING_KEPT_BYTES_MAX);
+        self.text.shrink_to(STAGING_KEPT_BYTES_MAX);
+        self.notes.shrink_to(STAGING_KEPT_BYTES_MAX / size_of::<(FamilyIx, LineNote)>());
+    }
+
+    fn add_words(&mut self, words: &[u8]) -> Range<usize> {
+        let start = self.words.len();
+        self.words.extend_from_slice(words);
+        start..self.words.len()
+    }
+
+    fn add_family(&mut self, name: &str) {
+        let range = self.add_words(name.as_bytes());
+        write_opening(&mut self.words, name, "");
+        self.families.push(StagedFamily {
+            opening: range.end..self.words.len(),
+            name: range,
+            help: None,
+            kind: Kind::Untyped,
+            is_reserved: RESERVED_NAMES.contains(&name),
+            spans: SmallVec::new(),
+            run: Vec::new(),
+            bytes: 0,
+            lines: 0,
+            metrics: 0,
+        });
+    }
+
+    pub(super) fn name(&self, ix: FamilyIx) -> &str {
+        let range = self.families[ix.0 as usize].name.clone();
+        str::from_utf8(&self.words[range]).expect("names are text")
+    }
+
+    pub(super) fn kind(&self, ix: FamilyIx) -> Kind {
+        self.families[ix.0 as usize].kind
+    }
+
+    /// Where the next line of a family goes, with room for `estimate` bytes and a value; also the words, and where
+    /// the line starts.
+    fn begin_line(&mut self, ix: FamilyIx, estimate: usize) -> (&mut Vec<u8>, &[u8], usize) {
+        let family = &mut self.families[ix.0 as usize];
+        let out = match family.run.last() {
+            None => &mut self.text,
+            Some(last) => {
+                if last.len() + estimate + VALUE_BYTES_MAX > PAGE_BYTES {
+                    family.run.push(Vec::with_capacity(PAGE_BYTES.max(estimate + VALUE_BYTES_MAX)));
+                }
+                family.run.last_mut().expect("a page was just added")
+            }
+        };
+        let start = out.len();
+        (out, &self.words, start)
+    }
+
+    /// Adds a line of about `estimate` bytes; `write` is given where to write it and the family's name.
+    pub(super) fn compose(&mut self, ix: FamilyIx, estimate: usize, write: impl FnOnce(&mut Vec<u8>, &str)) {
+        let name = self.families[ix.0 as usize].name.clone();
+        let (out, words, start) = self.begin_line(ix, estimate);
+        write(out, str::from_utf8(&words[name]).expect("names are text"));
+        out.push(b'\n');
+        self.end_line(ix, start);
+    }
+
+    /// Notes something about the line that is being written.
+    pub(super) fn note(&mut self, ix: FamilyIx, remark: Remark) {
+        let line = self.families[ix.0 as usize].lines;
+        self.notes.push((ix, LineNote { line, remark }));
+    }
+
+    /// The line that is being written.
+    fn current(&self, ix: FamilyIx, start: usize) -> &[u8] {
+        &self.families[ix.0 as usize].run.last().unwrap_or(&self.text)[start..]
+    }
+
+    fn end_line(&mut self, ix: FamilyIx, start: usize) {
+        let family = &mut self.families[ix.0 as usize];
+        family.lines += 1;
+        if !family.run.is_empty() {
+            return;
+        }
+        let end = self.text.len();
+        let before = family.bytes;
+        family.bytes += end - start;
+        if family.bytes > ENTRY_SHARED_BYTES_MAX {
+            self.give_pages(ix, before, start);
+            return;
+        }
+        match family.spans.last_mut() {
+            Some(last) if last.end == start => last.end = end,
+            _ => family.spans.push(start..end),
+        }
+    }
+
+    /// Moves the lines of a family, `before` bytes in its spans and the last line from `start` on, to its own pages.
+    fn give_pages(&mut self, ix: FamilyIx, before: usize, start: usize) {
+        let family = &mut self.families[ix.0 as usize];
+        let last = &self.text[start..];
+        let mut first_page = Vec::with_capacity(PAGE_BYTES.max(last.len()));
+        for span in family.spans.drain(..) {
+            first_page.extend_from_slice(&self.text[span]);
+        }
+        if before > 0 && before + last.len() > PAGE_BYTES {
+            family.run.push(first_page);
+            first_page = Vec::with_capacity(PAGE_BYTES.max(last.len()));
+        }
+        first_page.extend_from_slice(last);
+        family.run.push(first_page);
+        self.text.truncate(start);
+    }
+}
+
+impl StagedFamily {
+    pub(super) fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    pub(super) fn metrics(&self) -> u32 {
+        self.metrics
+    }
+}

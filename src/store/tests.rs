@@ -1,0 +1,151 @@
+//! The store against its oracle, step by step over long random runs; and what is easier shown by hand.
+
+use super::naive::{Labels, Push, PushedFamily, Step, Twins};
+use crate::model::sample::Kind;
+use crate::random::Random;
+
+const NAMES: [&str; 14] = [
+    "a",
+    "b",
+    "h",
+    "h_count",
+    "h_sum",
+    "h_bucket",
+    "s",
+    "s_sum",
+    "m_own",
+    "o_summary",
+    "o_summary_count",
+    "zz",
+    "push_time_seconds",
+    "push_failure_time_seconds",
+];
+const VALUES: [&str; 5] = ["", "1", "2", "q\"\\\n", "é\0"];
+
+fn labels(random: &mut Random, names: &[&str], chance: u64) -> Labels {
+    let mut labels = Labels::new();
+    for name in names {
+        if random.below(100) < chance {
+            labels.push(((*name).to_owned(), VALUES[random.below(VALUES.len() as u64) as usize].to_owned()));
+        }
+    }
+    labels
+}
+
+fn group(random: &mut Random) -> Labels {
+    let mut labels = labels(random, &["instance", "x", "y"], 30);
+    if random.below(40) == 0 {
+        labels.push(((if random.below(2) == 0 { "le" } else { "quantile" }).to_owned(), "1".to_owned()));
+    }
+    labels.push(("job".to_owned(), format!("j{}", random.below(4))));
+    labels
+}
+
+fn family(random: &mut Random, name: &str) -> PushedFamily {
+    let kind = match (name, random.below(12)) {
+        ("h" | "m_own", 0) => Kind::Histogram,
+        ("h", 1..=6) => Kind::Histogram,
+        ("h", 7) => Kind::GaugeHistogram,
+        ("s" | "o_summary", 1..=10) => Kind::Summary,
+        ("zz", 1..=10) => Kind::Counter,
+        (_, 0) => Kind::Counter,
+        (_, 1) => Kind::Untyped,
+        _ => Kind::Gauge,
+    };
+    let value = random.below(3) as i64 * 7;
+    let count = match random.below(60) {
+        0 => 400 + random.below(800),
+        1..=4 => 0,
+        _ => 1 + random.below(3),
+    };
+    let metric = |at: u64, random: &mut Random| {
+        let mut labels = labels(random, &["y", "x", "job", "instance"], if count > 9 { 5 } else { 40 });
+        if count > 9 {
+            labels.push(("id".to_owned(), format!("{at}-{}", "pad".repeat(at as usize % 20))));
+        }
+        if random.below(150) == 0 {
+            labels.push(("__r".to_owned(), String::new()));
+        }
+        (labels, if kind.is_histogram() || kind == Kind::Summary { value } else { at as i64 })
+    };
+    let mut metrics: Vec<_> = (0..count).map(|at| metric(at, random)).collect();
+    if kind.is_histogram() || kind == Kind::Summary {
+        // A second bucket for the same metric is not what this run is about.
+        let mut seen = std::collections::BTreeSet::new();
+        metrics.retain(|(labels, _)| {
+            let mut labels = labels.clone();
+            labels.sort();
+            seen.insert(labels)
+        });
+    }
+    let help = ["", "one", "two"][random.below(3) as usize];
+    let help = if name == "o_summary" && random.below(8) > 0 { "Own summary." } else { help };
+    let help = (!help.is_empty()).then(|| help.to_owned());
+    PushedFamily { name: name.to_owned(), kind, help, metrics }
+}
+
+fn step(random: &mut Random) -> Step {
+    match random.below(100) {
+        0 => Step::Wipe,
+        1..=14 => Step::Delete(group(random)),
+        15..=22 => {
+            let value = (random.below(3) > 0).then(|| random.below(1000) as i64);
+            Step::Own(random.below(3) as usize, value)
+        }
+        _ => {
+            let mut families = Vec::new();
+            for name in NAMES {
+                if random.below(100) < 9 {
+                    families.push(family(random, name));
+                }
+            }
+            random.shuffle(&mut families);
+            Step::Push(Push {
+                labels: group(random),
+                is_replace: random.below(2) == 0,
+                has_timestamp: random.below(40) == 0,
+                is_interleaved: random.below(2) == 0,
+                families,
+            })
+        }
+    }
+}
+
+#[test]
+fn long_random_runs_agree_with_the_oracle() {
+    for run in 0..30 {
+        let mut random = Random::for_test(run);
+        let mut twins = Twins::default();
+        for _ in 0..250 {
+            let step = step(&mut random);
+            twins.step(&step);
+            if random.below(10) == 0 {
+                twins.hold();
+            }
+        }
+    }
+}
+
+/// Many groups and families, so that pages split, fill and merge.
+#[test]
+fn many_groups_come_and_go() {
+    let mut random = Random::for_test(99);
+    let mut twins = Twins::default();
+    let push = |at: u64, random: &mut Random| {
+        let pad = "p".repeat(random.below(400) as usize);
+        let metrics = vec![(vec![("pad".to_owned(), pad)], at as i64)];
+        let name = format!("f{}", random.below(5));
+        let labels = vec![("job".to_owned(), format!("j{at}"))];
+        let families = vec![PushedFamily { name, kind: Kind::Gauge, help: None, metrics }];
+        Step::Push(Push { labels, is_replace: true, has_timestamp: false, is_interleaved: false, families })
+    };
+    for _ in 0..150 {
+        let at = random.below(120);
+        let step = push(at, &mut random);
+        twins.step(&step);
+    }
+    for _ in 0..150 {
+        let at = random.below(120);
+        twins.step(&Step::Delete(vec![("job".to_owned(), format!("j{at}"))]));
+    }
+}
