@@ -49,7 +49,33 @@ pub const READ_BYTES: usize = 64 << 10;
 /// Bytes written to one connection in one turn of the loop.
 pub const WRITE_BYTES_PER_TURN_MAX: usize = 1 << 20;
 
+// ---- command line ----
+
+/// Arguments files (`@FILE`) read for one command line; a file may name others, and itself.
+pub const ARGUMENT_FILES_MAX: usize = 64;
+
+// ---- log ----
+
+/// Longest value in a log line, bytes; a message may quote a whole line of a body.
+pub const LOG_VALUE_BYTES_MAX: usize = 4 << 10;
+
+/// Bytes of log lines that may come at once: enough for a start-up at debug level and a short storm of bad pushes.
+pub const LOG_BURST_BYTES_MAX: u64 = 1 << 20;
+
+/// Bytes of log lines per second in the long run: a day of nothing but bad pushes stays below 1.5 GB.
+pub const LOG_BYTES_PER_SECOND_MAX: u64 = 16 << 10;
+
+// ---- telemetry ----
+
+/// How far back the quantiles of the own summaries look, seconds (SPEC 7.8).
+pub const SUMMARY_WINDOW_SECONDS: u64 = 600;
+
+/// Steps in which old observations leave that window (SPEC 7.8).
+pub const SUMMARY_WINDOW_STEPS: usize = 5;
+
 const _: () = {
+    assert!(LOG_VALUE_BYTES_MAX as u64 * 16 <= LOG_BURST_BYTES_MAX, "no single line exceeds the whole budget");
+    assert!(SUMMARY_WINDOW_SECONDS.is_multiple_of(SUMMARY_WINDOW_STEPS as u64), "steps are whole seconds");
     assert!(ENTRY_SHARED_BYTES_MAX * 2 <= PAGE_BYTES, "a split page must have room for the entry that split it");
     assert!(PAGE_BYTES <= 1 << 16, "offsets inside a page fit in 16 bits and one");
 };
