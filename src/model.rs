@@ -3,6 +3,7 @@
 //! Owns the rules that hold for a single word of it (what a name is, how a number is written). Knows nothing of
 //! bodies, groups or connections.
 
+pub mod build;
 pub mod escape;
 pub mod name;
 pub mod number;
