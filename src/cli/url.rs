@@ -18,9 +18,9 @@ impl ExternalUrl {
     /// `invalid URL: parse "...": REASON` with Go's reasons.
     pub fn parse(text: &str) -> Result<Self, UsageError> {
         let (url, fragment) = text.split_once('#').unwrap_or((text, ""));
-        let path = path_of(url)
-            .and_then(|path| unescaped(fragment).map(|_| path))
-            .map_err(|reason| UsageError(format!("invalid URL: parse {}: {reason}", quoted(url))))?;
+        let invalid = |part: &str, reason: String| UsageError(format!("invalid URL: parse {}: {reason}", quoted(part)));
+        let path = path_of(url).map_err(|reason| invalid(url, reason))?;
+        unescaped(fragment).map_err(|reason| invalid(text, reason))?;
         Ok(Self { text: text.to_owned(), path })
     }
 }
@@ -147,6 +147,7 @@ mod tests {
         check("%", r#"invalid URL escape "%""#);
         check("http://h/%zz", r#"invalid URL escape "%zz""#);
         check("http://h/%+1", r#"invalid URL escape "%+1""#);
+        check("http://h/#%", r#"invalid URL escape "%""#);
         check("http://h%zz/", r#"invalid URL escape "%zz""#);
         check("http://h:x/", r#"invalid port ":x" after host"#);
         check("http://[::1/", "missing ']' in host");
