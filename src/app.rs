@@ -1,1 +1,5 @@
-//! Placeholder.
+//! What a request means and what is answered: routes, grouping keys, negotiation and the web page.
+//!
+//! Owns no socket and no file; bytes come in and answers go out.
+
+pub mod route;
