@@ -2,4 +2,5 @@
 //!
 //! Owns no socket and no file; bytes come in and answers go out.
 
+pub mod grouping;
 pub mod route;
