@@ -3,4 +3,5 @@
 //! Owns no socket and no file; bytes come in and answers go out.
 
 pub mod grouping;
+pub mod negotiation;
 pub mod route;
