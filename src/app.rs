@@ -4,4 +4,5 @@
 
 pub mod grouping;
 pub mod negotiation;
+pub mod page;
 pub mod route;
