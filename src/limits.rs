@@ -1,6 +1,8 @@
 //! Every bound of the program, with its unit and its reason; asserted against each other at compile time.
 //! Owns no behaviour: a module that enforces a bound names it from here.
 
+use std::time::Duration;
+
 // ---- exposition ----
 
 /// Longest line of a text body, bytes. A line is the only part of a body that has to stand in memory whole.
@@ -48,6 +50,49 @@ pub const READ_BYTES: usize = 64 << 10;
 
 /// Bytes written to one connection in one turn of the loop.
 pub const WRITE_BYTES_PER_TURN_MAX: usize = 1 << 20;
+
+/// Bytes read from one connection in one turn of the loop: what bounds the lines parsed in a turn, too.
+pub const READ_BYTES_PER_TURN_MAX: usize = READ_BYTES;
+
+/// Requests of one connection that are answered in one turn of the loop.
+pub const REQUESTS_PER_TURN_MAX: usize = 64;
+
+/// Pieces of a scrape handed to the kernel in one call; the kernel takes 1024 at most.
+pub const WRITE_PIECES_MAX: usize = 64;
+
+/// Readiness events taken in one turn of the loop.
+pub const EVENTS_PER_TURN_MAX: usize = 1024;
+
+/// Response memory that a connection keeps between requests, bytes.
+pub const OUTPUT_KEPT_BYTES_MAX: usize = 64 << 10;
+
+/// JSON that is written ahead of a slow reader, bytes.
+pub const JSON_AHEAD_BYTES: usize = 64 << 10;
+
+/// Pushes that are kept, with their working memory, for the next ones.
+pub const IDLE_PUSHES_MAX: usize = 16;
+
+/// Time in which a request's head has to arrive.
+pub const HEAD_TIME_MAX: Duration = Duration::from_secs(60);
+
+/// Longest pause within a request's body.
+pub const BODY_PAUSE_MAX: Duration = Duration::from_secs(60);
+
+/// Longest time in which a client that is being answered reads nothing.
+pub const RESPONSE_PAUSE_MAX: Duration = Duration::from_secs(60);
+
+/// Time for which a connection stays open between requests. The original never closes one; this is longer than any
+/// client keeps one that it does not use.
+pub const IDLE_TIME_MAX: Duration = Duration::from_secs(15 * 60);
+
+/// Time for which input is discarded after a last answer, so that a client that is still sending gets to read it.
+pub const LINGER_TIME_MAX: Duration = Duration::from_secs(5);
+
+/// How often deadlines are looked at: their precision.
+pub const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Time that requests in flight have to finish after a signal to terminate.
+pub const SHUTDOWN_TIME_MAX: Duration = Duration::from_secs(10);
 
 // ---- command line ----
 

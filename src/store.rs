@@ -143,7 +143,7 @@ impl Store {
 
     /// Applies a sealed push: all of it, or nothing but the time of the failure.
     pub fn push(&mut self, staged: &mut Staged, mode: Mode, at: Timestamp) -> Result<(), Refusal> {
-        let group = self.enter_group(staged)?;
+        let group = self.enter_group(staged, at)?;
         if staged.has_timestamp() {
             self.note_failure(group, staged, at);
             return Err(Refusal::Timestamps);
@@ -218,7 +218,7 @@ impl Store {
     // ---- groups ----
 
     /// The group of a push, created if need be.
-    fn enter_group(&mut self, staged: &Staged) -> Result<GroupId, Refusal> {
+    fn enter_group(&mut self, staged: &Staged, at: Timestamp) -> Result<GroupId, Refusal> {
         if let Some(group) = self.catalog.find_group(staged.key()) {
             return Ok(group);
         }
@@ -230,23 +230,23 @@ impl Store {
         }
         let group = self.catalog.add_group(staged.key().clone());
         self.add_holdings(group, &[FamilyId::PUSH_TIME, FamilyId::FAILURE_TIME]);
-        self.write_time(group, FamilyId::PUSH_TIME, staged, Timestamp::default());
-        self.write_time(group, FamilyId::FAILURE_TIME, staged, Timestamp::default());
+        self.write_time(group, FamilyId::PUSH_TIME, staged, Timestamp::default(), at);
+        self.write_time(group, FamilyId::FAILURE_TIME, staged, Timestamp::default(), at);
         Ok(group)
     }
 
     fn note_failure(&mut self, group: GroupId, staged: &Staged, at: Timestamp) {
         self.catalog.group_mut(group).failed = at;
-        self.write_time(group, FamilyId::FAILURE_TIME, staged, at);
+        self.write_time(group, FamilyId::FAILURE_TIME, staged, at, at);
     }
 
-    fn write_time(&mut self, group: GroupId, family: FamilyId, staged: &Staged, at: Timestamp) {
+    fn write_time(&mut self, group: GroupId, family: FamilyId, staged: &Staged, value: Timestamp, at: Timestamp) {
         self.text.clear();
         self.text.extend_from_slice(staged::RESERVED_NAMES[family.0 as usize].as_bytes());
         self.text.push(b'{');
         self.text.extend_from_slice(staged.group_labels());
         self.text.extend_from_slice(b"} ");
-        number::write(&mut self.text, at.seconds());
+        number::write(&mut self.text, value.seconds());
         self.text.push(b'\n');
         if let Some(holding) = self.catalog.group_mut(group).holding_mut(family) {
             holding.written = at;
@@ -283,7 +283,7 @@ impl Store {
         }
         self.enter_notes(group, staged, resolved);
         self.catalog.group_mut(group).pushed = at;
-        self.write_time(group, FamilyId::PUSH_TIME, staged, at);
+        self.write_time(group, FamilyId::PUSH_TIME, staged, at, at);
     }
 
     /// Removes what the group holds beyond the families of a push.

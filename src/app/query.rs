@@ -1,0 +1,203 @@
+//! The JSON of the query API: status, and all groups with what they hold (SPEC 8).
+//!
+//! Reads the store's finished text back; numbers that text does not keep apart come from the lines' notes.
+
+use crate::limits::JSON_AHEAD_BYTES;
+use crate::model::build::Build;
+use crate::model::escape::unescape;
+use crate::model::number;
+use crate::model::sample::Kind;
+use crate::model::time::Timestamp;
+use crate::store::{FamilyView, GroupId, GroupView, Line, LineNote, Remark, Store, label_pairs};
+
+use super::json::{write_key, write_string};
+
+/// The body of `/api/v1/status` (SPEC 8.2).
+pub fn status(build: &Build, flags: &[(&'static str, String)], started: Timestamp) -> Vec<u8> {
+    let mut out = b"{\"status\":\"success\",\"data\":{\"build_information\":".to_vec();
+    let information = [
+        ("branch", build.branch),
+        ("buildDate", build.date),
+        ("buildUser", build.user),
+        ("goVersion", build.go_version),
+        ("revision", build.revision),
+        ("version", build.version),
+    ];
+    write_object(&mut out, information.into_iter());
+    out.extend_from_slice(b",\"flags\":");
+    write_object(&mut out, flags.iter().map(|(name, value)| (*name, &**value)));
+    out.extend_from_slice(format!(",\"start_time\":\"{}\"}}}}", started.rfc3339_nanos()).as_bytes());
+    out
+}
+
+/// The body of `/api/v1/metrics` (SPEC 8.3), written while it is sent: each group as it is when its turn comes.
+#[derive(Debug)]
+pub struct GroupsJson {
+    next: Option<GroupId>,
+    is_first: bool,
+}
+
+impl Default for GroupsJson {
+    fn default() -> Self {
+        Self { next: Some(GroupId(1)), is_first: true }
+    }
+}
+
+impl GroupsJson {
+    /// Writes the next groups, up to a bound and at least one; whether there is more to come.
+    pub fn write(&mut self, store: &Store, out: &mut Vec<u8>) -> bool {
+        let Some(mut from) = self.next else { return false };
+        if self.is_first {
+            out.extend_from_slice(b"{\"status\":\"success\",\"data\":[");
+        }
+        while let Some(group) = store.group_from(from) {
+            if !std::mem::take(&mut self.is_first) {
+                out.push(b',');
+            }
+            write_group(out, &group);
+            from = GroupId(group.id().0 + 1);
+            if out.len() >= JSON_AHEAD_BYTES {
+                self.next = Some(from);
+                return true;
+            }
+        }
+        out.extend_from_slice(b"]}");
+        self.next = None;
+        false
+    }
+}
+
+/// A member of a group's object, for sorting by key.
+enum Member<'a> {
+    Labels,
+    LastPush,
+    Family(FamilyView<'a>),
+}
+
+fn write_group(out: &mut Vec<u8>, group: &GroupView<'_>) {
+    let mut members = vec![("labels", Member::Labels), ("last_push_successful", Member::LastPush)];
+    let families = group.families().into_iter().map(|family| (family.name(), Member::Family(family)));
+    members.extend(families);
+    // Stable: the group's own members come first, so that a family of the same name is the one left out.
+    members.sort_by_key(|(key, _)| *key);
+    members.dedup_by_key(|(key, _)| *key);
+    let mut is_first = true;
+    for (key, member) in members {
+        write_key(out, &mut is_first, key.as_bytes());
+        match member {
+            Member::Labels => write_object(out, group.labels()),
+            Member::LastPush => {
+                out.extend_from_slice(if group.last_push_successful() { b"true" } else { b"false" });
+            }
+            Member::Family(family) => write_family(out, &family),
+        }
+    }
+    out.push(b'}');
+}
+
+fn write_family(out: &mut Vec<u8>, family: &FamilyView<'_>) {
+    out.extend_from_slice(format!("{{\"time_stamp\":\"{}\"", family.written().rfc3339_nanos()).as_bytes());
+    out.extend_from_slice(format!(",\"type\":\"{}\"", family.kind().upper_name()).as_bytes());
+    if let Some(help) = family.help().filter(|help| !help.is_empty()) {
+        out.extend_from_slice(b",\"help\":");
+        write_string(out, help);
+    }
+    out.extend_from_slice(b",\"metrics\":");
+    let mut notes = family.notes().iter().copied().peekable();
+    let mut lines = family.lines().enumerate().map(|(at, line)| {
+        let note = notes.next_if(|note| note.line == at as u32);
+        Shown::new(line, note)
+    });
+    let mut separator = b'[';
+    while let Some(line) = lines.next() {
+        out.push(std::mem::replace(&mut separator, b','));
+        match family.kind() {
+            Kind::Summary => write_compound(out, line, &mut lines, "quantile", "quantiles", "count"),
+            Kind::Histogram | Kind::GaugeHistogram => write_compound(out, line, &mut lines, "le", "buckets", "buckets"),
+            Kind::Counter | Kind::Gauge | Kind::Untyped => write_simple(out, &line),
+        }
+    }
+    out.extend_from_slice(b"]}");
+}
+
+/// A line and what is known beyond its text.
+struct Shown<'a> {
+    line: Line<'a>,
+    note: Option<Remark>,
+}
+
+impl<'a> Shown<'a> {
+    fn new(line: Line<'a>, note: Option<LineNote>) -> Self {
+        Self { line, note: note.map(|note| note.remark) }
+    }
+
+    fn value(&self) -> &'a str {
+        if self.note == Some(Remark::NegativeZero) { "-0" } else { self.line.value }
+    }
+}
+
+fn write_simple(out: &mut Vec<u8>, line: &Shown<'_>) {
+    out.extend_from_slice(b"{\"labels\":");
+    write_labels(out, line.line.labels);
+    out.extend_from_slice(b",\"value\":");
+    write_string(out, line.value().as_bytes());
+    out.push(b'}');
+}
+
+/// Writes a histogram or summary from its lines: the bounds, then sum and count.
+fn write_compound<'a>(
+    out: &mut Vec<u8>,
+    first: Shown<'a>,
+    rest: &mut impl Iterator<Item = Shown<'a>>,
+    bound_label: &str,
+    bounds_key: &str,
+    _first_key: &str,
+) {
+    let mut bounds: Vec<(&str, &str)> = Vec::new();
+    let mut line = Some(first);
+    let (mut labels, mut sum, mut count) = ("", "0", "0");
+    while let Some(shown) = line {
+        let bound = label_pairs(shown.line.labels).last().filter(|(name, _)| *name == bound_label);
+        match bound {
+            Some(_) if shown.note == Some(Remark::AddedInfinity) => {}
+            Some((_, bound)) => bounds.push((bound, shown.value())),
+            None if sum_is_next(labels) => {
+                labels = shown.line.labels;
+                sum = shown.value();
+            }
+            None => {
+                count = shown.line.value;
+                break;
+            }
+        }
+        line = rest.next();
+    }
+    let _ = (out, bounds_key, count, sum, &bounds);
+}
+
+fn sum_is_next(labels: &str) -> bool {
+    labels.is_empty()
+}
+
+fn write_labels(out: &mut Vec<u8>, labels: &str) {
+    let mut is_first = true;
+    for (name, value) in label_pairs(labels) {
+        write_key(out, &mut is_first, unescape(name).as_bytes());
+        write_string(out, unescape(value).as_bytes());
+    }
+    close_object(out, is_first);
+}
+
+/// Writes an object of strings.
+fn write_object(out: &mut Vec<u8>, members: impl Iterator<Item = (impl AsRef<str>, impl AsRef<str>)>) {
+    let mut is_first = true;
+    for (key, value) in members {
+        write_key(out, &mut is_first, key.as_ref().as_bytes());
+        write_string(out, value.as_ref().as_bytes());
+    }
+    close_object(out, is_first);
+}
+
+fn close_object(out: &mut Vec<u8>, is_empty: bool) {
+    out.extend_from_slice(if is_empty { b"{}" } else { b"}" });
+}
