@@ -37,6 +37,16 @@ pub const HEAD_BYTES_MAX: usize = (1 << 20) + 4096;
 /// Unread request body that is drained after an early answer so that the connection can be kept, bytes (SPEC 1.6).
 pub const DRAIN_BYTES_MAX: u64 = 256 << 10;
 
+/// Headers of one request; above it 431. Real clients send fewer than twenty; with names of one letter `HEAD_BYTES_MAX`
+/// alone would allow a quarter of a million, each of which is looked at.
+pub const HEADERS_MAX: usize = 1024;
+
+/// What may stand behind the size on a chunk's first line, bytes: blanks and extensions, which nobody reads.
+pub const CHUNK_EXTENSION_BYTES_MAX: u32 = 4096;
+
+/// Trailer section behind the last chunk, bytes: no larger than the head, whose continuation it is.
+pub const TRAILER_BYTES_MAX: u32 = HEAD_BYTES_MAX as u32;
+
 // ---- net and server ----
 
 /// Connections open at once; above it the listeners are not asked for more.
@@ -121,6 +131,7 @@ pub const SUMMARY_WINDOW_STEPS: usize = 5;
 const _: () = {
     assert!(LOG_VALUE_BYTES_MAX as u64 * 16 <= LOG_BURST_BYTES_MAX, "no single line exceeds the whole budget");
     assert!(SUMMARY_WINDOW_SECONDS.is_multiple_of(SUMMARY_WINDOW_STEPS as u64), "steps are whole seconds");
+    assert!(HEAD_BYTES_MAX < u32::MAX as usize, "positions inside a head are kept in 32 bits");
     assert!(ENTRY_SHARED_BYTES_MAX * 2 <= PAGE_BYTES, "a split page must have room for the entry that split it");
     assert!(PAGE_BYTES <= 1 << 16, "offsets inside a page fit in 16 bits and one");
 };
