@@ -25,6 +25,8 @@
 mod body;
 mod head;
 mod refusal;
+#[cfg(any(test, feature = "fuzz"))]
+pub(crate) mod replay;
 mod request;
 mod response;
 
@@ -370,3 +372,6 @@ fn refused(input: &mut Input, exchange: &mut Exchange, refusal: Refusal) -> Even
     *exchange = Exchange { keep_alive: false, ..Exchange::default() };
     Event::Refused(refusal)
 }
+
+#[cfg(test)]
+mod tests;
