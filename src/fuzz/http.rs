@@ -31,3 +31,42 @@ fn check_chunked(stream: &[u8]) {
         Err(()) => assert!(outcome.is_some_and(|line| line.starts_with("body failed")), "{outcome:?}"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn seeds() {
+        let seeds = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/seeds/http_connection")).unwrap();
+        let played = seeds.map(|seed| super::http_connection(&std::fs::read(seed.unwrap().path()).unwrap())).count();
+        assert!(played >= 15, "{played} seeds");
+    }
+
+    /// A short walk from the seeds: bytes replaced, removed, doubled. Reproducible: the state is the seed.
+    #[test]
+    fn mutated_seeds() {
+        let mut state = 0x5EED_u64;
+        let mut below = |bound: usize| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) as usize % bound.max(1)
+        };
+        let seeds = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/seeds/http_connection")).unwrap();
+        let mut seeds: Vec<_> = seeds.map(|seed| seed.unwrap().path()).collect();
+        seeds.sort();
+        for seed in seeds {
+            let original = std::fs::read(seed).unwrap();
+            for _ in 0..200 {
+                let mut data = original.clone();
+                for _ in 0..=below(4) {
+                    let at = below(data.len());
+                    match below(4) {
+                        0 => data[at] = b"\r\n 0:;,/%x\0\xff"[below(12)],
+                        1 => drop(data.remove(at)),
+                        2 => data.insert(at, data[at]),
+                        _ => data.extend_from_within(at..),
+                    }
+                }
+                super::http_connection(&data);
+            }
+        }
+    }
+}

@@ -1,8 +1,11 @@
-//! The rules of SPEC 1.6 as tables, each line played as a whole stream; then the same streams cut at every byte.
+//! The rules of SPEC 1.6 as tables, each line played as a whole stream. Body framing and the cutting of streams have files of their own.
 
-use super::replay::{Transcript, dechunk, play, play_bytewise};
+mod bodies;
+mod cuts;
+
+use super::replay::{Transcript, play, play_bytewise};
 use super::*;
-use crate::limits::{CHUNK_EXTENSION_BYTES_MAX, HEADERS_MAX, TRAILER_BYTES_MAX};
+use crate::limits::HEADERS_MAX;
 use crate::model::time::Timestamp;
 
 /// A reproducible sequence (xorshift64*), so that a failing run can be run again.
@@ -200,121 +203,6 @@ fn head_limits() {
 fn long_heads_byte_by_byte() {
     let head = format!("GET /{} HTTP/1.1\r\n{}Host: h\r\n\r\n", "a".repeat(500 << 10), "X: yyyy\r\n".repeat(900));
     assert_eq!(statuses(&play_bytewise(head.as_bytes())), [200]);
-}
-
-// ---- bodies ----
-
-#[test]
-fn chunked_bodies() {
-    let check = |wire: &str, expected: Result<&str, &str>| {
-        let stream = format!("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: Chunked\r\n\r\n{wire}");
-        let transcript = play(stream.as_bytes(), []);
-        match expected {
-            Ok("") => assert_eq!(statuses(&transcript), [200], "{wire:?}"),
-            Ok(body) => assert_eq!(events(&transcript, "body "), [body], "{wire:?}"),
-            Err(error) => {
-                assert_eq!(events(&transcript, "body failed: "), [error], "{wire:?}");
-                assert!(sent(&transcript).ends_with(&format!("\r\n\r\n{error}\n")), "{wire:?}");
-                assert_eq!(transcript.disposition, Some(Disposition::LingerClose));
-            }
-        }
-        assert_eq!(dechunk(wire.as_bytes()).is_err(), expected.is_err_and(|error| error != EOF), "{wire:?}");
-    };
-    for &(wire, expected) in CHUNKED {
-        check(wire, expected);
-    }
-    let max = CHUNK_EXTENSION_BYTES_MAX as usize;
-    check(&format!("1;{}\r\na\r\n0\r\n\r\n", "x".repeat(max - 1)), Ok("a"));
-    check(&format!("1;{}\r\na\r\n0\r\n\r\n", "x".repeat(max)), Err("header line too long"));
-    check(&format!("1{}\r\na\r\n0\r\n\r\n", " ".repeat(max + 1)), Err("header line too long"));
-}
-
-const EOF: &str = "unexpected EOF";
-
-const CHUNKED: &[(&str, Result<&str, &str>)] = &[
-    ("0\r\n\r\n", Ok("")),
-    ("3\r\nabc\r\n0\r\n\r\n", Ok("abc")),
-    ("1\r\na\r\n2\r\nbc\r\n000\r\n\r\n", Ok("abc")),
-    ("A\r\n0123456789\r\n0\r\n\r\n", Ok("0123456789")),
-    ("0000000000000001\r\na\r\n0\r\n\r\n", Ok("a")),
-    ("1 \t\r\na\r\n0 \r\n\r\n", Ok("a")),
-    ("1;a=b;c=\"d;e\"\r\na\r\n0;x\r\n\r\n", Ok("a")),
-    ("1 ; a\r\na\r\n0\r\nTrailer: x\r\nY: z\r\n\r\n", Ok("a")),
-    ("\r\n", Err("empty hex number for chunk length")),
-    (";x\r\n", Err("empty hex number for chunk length")),
-    (" 1\r\na\r\n0\r\n\r\n", Err("empty hex number for chunk length")),
-    ("zz\r\nm 1\n", Err("invalid byte in chunk length")),
-    ("0x1\r\na\r\n", Err("invalid byte in chunk length")),
-    ("-1\r\n", Err("invalid byte in chunk length")),
-    ("+1\r\n", Err("invalid byte in chunk length")),
-    ("1 2\r\n", Err("invalid byte in chunk length")),
-    ("10000000000000000\r\n", Err("http chunk length too large")),
-    ("00000000000000001\r\n", Err("http chunk length too large")),
-    ("1\na\r\n0\r\n\r\n", Err("chunked line ends with bare LF")),
-    ("1;x\na\r\n0\r\n\r\n", Err("chunked line ends with bare LF")),
-    ("0\r\n\n", Err("chunked line ends with bare LF")),
-    ("0\r\nX: y\n\r\n", Err("chunked line ends with bare LF")),
-    ("1\rXa\r\n", Err("malformed chunked encoding")),
-    ("1\r\nab\r\n", Err("malformed chunked encoding")),
-    ("1\r\na\n0\r\n\r\n", Err("malformed chunked encoding")),
-    ("1\r\na\rX", Err("malformed chunked encoding")),
-    ("0\r\nX: \ry\r\n\r\n", Err("malformed chunked encoding")),
-    ("0\r\n\rX", Err("malformed chunked encoding")),
-    ("", Err(EOF)),
-    ("1", Err(EOF)),
-    ("1\r\n", Err(EOF)),
-    ("FFFFFFFFFFFFFFFF\r\na", Err(EOF)),
-    ("1\r\na\r\n", Err(EOF)),
-    ("0\r\n", Err(EOF)),
-    ("0\r\nX: y\r\n", Err(EOF)),
-];
-
-#[test]
-fn trailer_limit() {
-    let stream = |bytes: u32| {
-        let text = "x".repeat(bytes as usize - "\r\n\r".len());
-        format!("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n{text}\r\n\r\n")
-    };
-    assert_eq!(statuses(&play(stream(TRAILER_BYTES_MAX).as_bytes(), [])), [200]);
-    assert_eq!(statuses(&play(stream(TRAILER_BYTES_MAX + 1).as_bytes(), [])), [400]);
-}
-
-#[test]
-fn sized_bodies() {
-    let head = "PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\n";
-    let transcript = play(format!("{head}m 1\n").as_bytes(), []);
-    assert_eq!(events(&transcript, "body "), ["m 1\\n"]);
-    let transcript = play(format!("{head}m 1").as_bytes(), []);
-    assert_eq!(events(&transcript, "body "), ["m 1", "failed: unexpected EOF"]);
-    assert_eq!(statuses(&transcript), [400]);
-}
-
-/// The incremental decoder against the plain one, on bodies that are nearly right.
-#[test]
-fn chunked_against_the_plain_decoder() {
-    const PARTS: &[&str] =
-        &["0", "1", "3", "a", "\r\n", "\r\n", "\r\n", "abc", ";x=y", " ", "\n", "\r", "0\r\n\r\n", "3\r\nabc\r\n", "g"];
-    let mut random = Random(0x5EED);
-    for round in 0..20_000 {
-        let wire: String = (0..random.below(9)).map(|_| PARTS[random.below(PARTS.len())]).collect();
-        let mut framing = Framing::CHUNKED;
-        let (mut used, mut body) = (0, Vec::new());
-        let last = loop {
-            let end = used + random.below(wire.len() - used + 1);
-            let (taken, step) = framing.advance(&wire.as_bytes()[used..end]);
-            used += taken;
-            match step {
-                Step::Piece(piece) => body.extend_from_slice(piece),
-                Step::NeedMore if used < wire.len() => {}
-                last => break last,
-            }
-        };
-        match dechunk(wire.as_bytes()) {
-            Ok(Some(expected)) => assert_eq!((last, (body, used)), (Step::Complete, expected), "{round}: {wire:?}"),
-            Ok(None) => assert_eq!(last, Step::NeedMore, "{round}: {wire:?}"),
-            Err(()) => assert!(matches!(last, Step::Failed(_)), "{round}: {wire:?} {last:?}"),
-        }
-    }
 }
 
 // ---- interim answers ----
@@ -565,75 +453,4 @@ fn time_of_a_push() {
         serve(&mut connection, push, &date, &mut out);
     }
     println!("{} ns for each push", start.elapsed().as_nanos() / rounds);
-}
-
-// ---- any cut gives the same ----
-
-/// Streams of every kind, small enough to be cut everywhere.
-const STREAMS: &[&str] = &[
-    "",
-    "G",
-    "GET / HTTP/1.1\r\nHost: h\r\n\r\n",
-    "GET / HTTP/1.1\nHost: h\n\n",
-    "GET / HTTP/1.1\r\nHost: h\n\r\nGET /2 HTTP/1.1\nHost: h\r\n\n",
-    "GET /a HTTP/1.1\r\nHost: h\r\n\r\nHEAD /b HTTP/1.1\r\nHost: h\r\n\r\nGET /c HTTP/1.0\r\n\r\nGET /d",
-    "GET /chunked HTTP/1.1\r\nHost: h\r\n\r\nHEAD /chunked HTTP/1.1\r\nHost: h\r\n\r\nGET /sized HTTP/1.1\r\nHost: h\r\n\r\n",
-    "GET /chunked HTTP/1.0\r\nConnection: keep-alive\r\n\r\nGET /no HTTP/1.0\r\n\r\n",
-    "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\nGET /2 HTTP/1.0\r\n\r\nrest",
-    "PUT /p HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\nm 1\nPUT /q HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n",
-    "PUT /p HTTP/1.0\r\nContent-Length: 4\r\n\r\nm 1\n",
-    "PUT /p HTTP/1.1\r\nHost: h\r\nContent-Length: 40\r\n\r\nshort",
-    "POST /c HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nm 1\n\r\n4;x=\"y\"\r\nm 2\n\r\n0\r\n\r\nGET / HTTP/1.0\r\n\r\n",
-    "POST /c HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: CHUNKED\r\n\r\n1 \t;z\r\na\r\n00\r\nA: b\r\nC: d\r\n\r\nGET / HTTP/1.1\r\nHost: h\r\n\r\n",
-    "POST /c HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n1\r\na\r\n0\r\n\r\nGET /no HTTP/1.0\r\n\r\n",
-    "POST /c HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nm 1\n",
-    "POST /c HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nab\r\n0\r\n\r\n",
-    "POST /c HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab",
-    "POST /c HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nA: b\n\r\n",
-    "POST /e HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\nabGET / HTTP/1.1\r\nHost: h\r\n\r\n",
-    "POST /e HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\nExpect: 100-CONTINUE\r\n\r\n1\r\na\r\n0\r\n\r\n",
-    "POST /e HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\n\r\nGET / HTTP/1.1\r\nHost: h\r\n\r\n",
-    "POST /early HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\nab",
-    "POST /early HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nabcdeGET /2 HTTP/1.1\r\nHost: h\r\n\r\n",
-    "POST /early HTTP/1.1\r\nHost: h\r\nContent-Length: 5000000\r\n\r\nabcde",
-    "POST /early HTTP/1.1\r\nHost: h\r\nContent-Length: 50\r\n\r\nabcde",
-    "POST /early HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: 5\r\n\r\nabcde",
-    "POST /early HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3;e\r\nabc\r\n0\r\nT: t\r\n\r\nGET /2 HTTP/1.1\r\nHost: h\r\n\r\n",
-    "POST /early HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabcd\r\n",
-    "GET /early HTTP/1.1\r\nHost: h\r\n\r\nGET /2 HTTP/1.1\r\nHost: h\r\n\r\n",
-    "POST /unwanted HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\nab",
-    "hello\r\n\r\n",
-    "hello\r\nworld",
-    "\r\nGET / HTTP/1.1\r\nHost: h\r\n\r\n",
-    "GET / HTTP/1.1\r\n\r\n",
-    "GET / HTTP/2.0\r\nHost: h\r\n\r\n",
-    "GET / HTTP/1.2\r\nHost: h\r\n\r\n",
-    "GET /a b HTTP/1.1\r\nHost: h\r\n\r\n",
-    "GET /%zz HTTP/1.1\r\nHost: h\r\n\r\n",
-    "GET / HTTP/1.1\r\nHost: h\r\nX: y\r\n folded\r\n\r\n",
-    "GET / HTTP/1.1\r\nHost: h\r\nX: y\r\r\n\r\n",
-    "GET / HTTP/1.1\r\nHost: h\r\n\rX\r\n\r\n",
-    "GET / HTTP/1.1\r\nHost: h\r\nHost: h\r\n\r\n",
-    "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
-    "POST / HTTP/1.1\r\nHost: h\r\nExpect: magic\r\n\r\n",
-    "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
-    "OPTIONS * HTTP/1.1\r\nHost: h\r\n\r\nGET http://h/x?y HTTP/1.1\r\nHost: h\r\n\r\n",
-];
-
-#[test]
-fn every_cut_gives_the_same() {
-    let mut random = Random(0xC0FFEE);
-    for stream in STREAMS.iter().map(|stream| stream.as_bytes()) {
-        let whole = play(stream, []);
-        let name = stream.escape_ascii();
-        assert_eq!(whole, play_bytewise(stream), "byte by byte: {name}");
-        for cut in 0..=stream.len() {
-            assert_eq!(whole, play(stream, [cut]), "cut at {cut}: {name}");
-        }
-        for _ in 0..200 {
-            let mut cuts: Vec<_> = (0..random.below(8)).map(|_| random.below(stream.len() + 1)).collect();
-            cuts.sort_unstable();
-            assert_eq!(whole, play(stream, cuts.iter().copied()), "cuts {cuts:?}: {name}");
-        }
-    }
 }
