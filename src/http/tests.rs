@@ -1,4 +1,6 @@
-//! The rules of SPEC 1.6 as tables, each line played as a whole stream. Body framing and the cutting of streams have files of their own.
+//! The rules of SPEC 1.6 as tables, each line played as a whole stream.
+//!
+//! Body framing and the cutting of streams have files of their own.
 
 mod bodies;
 mod cuts;
