@@ -1,11 +1,382 @@
-//! What a request means and what is answered: routes, grouping keys, negotiation and the web page.
+//! What requests mean and what is answered: routes, pushes, scrapes, queries, lifecycle and the web page.
 //!
-//! Owns no socket and no file; bytes come in and answers go out.
+//! Owns the store and the gateway's own metrics. Sees no socket, no file and no clock: requests and body pieces come
+//! in with the time, replies go out, and how they travel is the server's business.
 
 pub mod grouping;
 pub mod json;
 pub mod negotiation;
 pub mod page;
+pub mod push;
 pub mod query;
 pub mod reply;
 pub mod route;
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::http::Request;
+use crate::limits::IDLE_PUSHES_MAX;
+use crate::log::{Logger, Value};
+use crate::model::build::Build;
+use crate::model::name::Names;
+use crate::model::time::Timestamp;
+use crate::store::{FamilyId, GroupKey, Mode, Refusal, Snapshot, Store};
+use crate::telemetry::{FAMILIES, Handler, Method, Telemetry};
+
+use grouping::{GroupingError, GroupingLabels};
+use push::{Origin, Push};
+use query::GroupsJson;
+use reply::{Reply, ReplyBody};
+use route::{Decision, Endpoint, GroupingPath, Router};
+
+/// What is fixed at the start.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Prefix of all routes (SPEC 11.2).
+    pub route_prefix: String,
+    /// Path of the exposition below that prefix.
+    pub telemetry_path: String,
+    /// Prefix of the page's links.
+    pub link_prefix: String,
+    /// Whether `/api/v1/admin/wipe` is there.
+    pub has_admin_api: bool,
+    /// Whether `/-/quit` works.
+    pub has_lifecycle: bool,
+    /// All flags as the query API lists them.
+    pub flags: Vec<(&'static str, String)>,
+    /// How the program was built.
+    pub build: Build,
+    /// When it was started.
+    pub started: Timestamp,
+}
+
+/// The time, as the server reads it.
+#[derive(Clone, Copy, Debug)]
+pub struct Now {
+    /// By the calendar.
+    pub wall: Timestamp,
+    /// Since the start of the process; never goes back.
+    pub uptime: Duration,
+}
+
+/// What becomes of a request once its head is there.
+#[derive(Debug)]
+pub enum Answer {
+    /// It is answered.
+    Reply(Reply),
+    /// It is a push, and its body is wanted.
+    Push(Box<Push>),
+}
+
+/// The application.
+pub struct App {
+    settings: Settings,
+    router: Router,
+    store: Store,
+    telemetry: Telemetry,
+    /// The families of `telemetry::FAMILIES` in the store.
+    own: [FamilyId; FAMILIES.len()],
+    /// Where the log goes; the server writes to it as well.
+    pub log: Logger,
+    is_quitting: bool,
+    /// Working memory, kept from request to request.
+    path: Vec<u8>,
+    labels: GroupingLabels,
+    key: GroupKey,
+    idle_pushes: Vec<Box<Push>>,
+    idle_snapshots: Vec<Snapshot>,
+}
+
+impl fmt::Debug for App {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("App").field("settings", &self.settings).field("groups", &self.store.group_count()).finish()
+    }
+}
+
+impl App {
+    /// An application with an empty store.
+    pub fn new(settings: Settings, log: Logger) -> Self {
+        let mut store = Store::new();
+        // The families without series at the start are those whose help the original demands of pushes, too.
+        let own = FAMILIES.each_ref().map(|own| {
+            let demands_help = own.name.starts_with("pushgateway_http_");
+            store.declare_own(own.name, own.kind, own.help, demands_help)
+        });
+        Self {
+            router: Router::new(&settings.route_prefix, &settings.telemetry_path, settings.has_admin_api),
+            telemetry: Telemetry::new(&settings.build, settings.started),
+            settings,
+            store,
+            own,
+            log,
+            is_quitting: false,
+            path: Vec::new(),
+            labels: GroupingLabels::default(),
+            key: GroupKey::default(),
+            idle_pushes: Vec::new(),
+            idle_snapshots: Vec::new(),
+        }
+    }
+
+    /// What is stored.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Whether a client asked for the end (SPEC 10).
+    pub fn is_quitting(&self) -> bool {
+        self.is_quitting
+    }
+
+    // ---- requests ----
+
+    /// A request's head is complete.
+    pub fn request(&mut self, request: &Request<'_>, peer: SocketAddr, now: Now) -> Answer {
+        let mut path = std::mem::take(&mut self.path);
+        let decision = self.router.route(request.method, request.path_and_query(), &mut path);
+        let answer = match decision {
+            Decision::Found(endpoint) => self.run(endpoint, request, peer, now),
+            decision => Answer::Reply(undecided(decision)),
+        };
+        self.path = path;
+        answer
+    }
+
+    fn run(&mut self, endpoint: Endpoint<'_>, request: &Request<'_>, peer: SocketAddr, now: Now) -> Answer {
+        let method = Method::of(request.method.as_bytes());
+        let (handler, reply) = match endpoint {
+            Endpoint::Push { replace, path } => {
+                let mode = if replace { Mode::Replace } else { Mode::Merge };
+                let origin = Origin { mode, method, size: request.size(), started: now.uptime, peer };
+                return self.open_push(path, request, origin, now);
+            }
+            Endpoint::Scrape => return Answer::Reply(self.scrape(request, now)),
+            Endpoint::Delete { path } => (Handler::Delete, self.delete(path)),
+            Endpoint::Page => {
+                let page = page::index(&self.settings.link_prefix);
+                (Handler::Status, Reply::with_body(200, "text/html; charset=utf-8", page))
+            }
+            Endpoint::Static(file) => (Handler::Static, asset(file)),
+            Endpoint::Healthy => (Handler::Healthy, Reply::text(200, "OK")),
+            Endpoint::Ready => (Handler::Ready, Reply::text(200, "OK")),
+            Endpoint::Quit => return Answer::Reply(self.quit()),
+            Endpoint::QuitExplain => {
+                return Answer::Reply(Reply::text(405, "Only POST or PUT requests allowed."));
+            }
+            Endpoint::Debug { is_known } => return Answer::Reply(debug(is_known)),
+            Endpoint::ApiStatus => {
+                let Settings { build, flags, started, .. } = &self.settings;
+                (Handler::ApiStatus, with_cors(json(query::status(build, flags, *started))))
+            }
+            Endpoint::ApiMetrics => {
+                let body = ReplyBody::Groups(GroupsJson::default());
+                (Handler::ApiMetrics, with_cors(Reply { body, ..json(Vec::new()) }))
+            }
+            Endpoint::ApiOptions => (Handler::ApiOptions, with_cors(Reply::empty(200))),
+            Endpoint::Wipe => (Handler::Wipe, self.wipe()),
+            Endpoint::Star => return Answer::Reply(Reply::empty(200)),
+        };
+        self.telemetry.count_request(handler, method, reply.status);
+        Answer::Reply(reply)
+    }
+
+    // ---- pushes ----
+
+    fn open_push(&mut self, path: GroupingPath<'_>, request: &Request<'_>, origin: Origin, now: Now) -> Answer {
+        if let Some(reply) = unsupported(request) {
+            return Answer::Reply(self.close_push(origin, reply, now));
+        }
+        if let Err(error) = grouping::parse(&path, Names::Classic, &mut self.labels) {
+            self.log_bad_path(&path, &error);
+            return Answer::Reply(self.close_push(origin, Reply::error(400, &error), now));
+        }
+        let mut push = self.idle_pushes.pop().unwrap_or_default();
+        push.begin(self.labels.iter(), Names::Classic, origin);
+        Answer::Push(push)
+    }
+
+    /// A push's body is complete.
+    pub fn push_end(&mut self, mut push: Box<Push>, now: Now) -> Reply {
+        let Some(origin) = push.origin else { unreachable!("a push that was begun has an origin") };
+        let outcome = push.finish().map(|staged| self.store.push(staged, origin.mode, now.wall));
+        let reply = match outcome {
+            Ok(Ok(())) => Reply::empty(200),
+            Ok(Err(refusal)) => self.refuse_push(origin, &refusal),
+            Err(error) => return self.push_failed(push, &error, now),
+        };
+        self.end_push(push);
+        self.close_push(origin, reply, now)
+    }
+
+    /// A push's body cannot be read, or not to its end (SPEC 1.5, 3).
+    pub fn push_failed(&mut self, push: Box<Push>, error: &dyn fmt::Display, now: Now) -> Reply {
+        let Some(origin) = push.origin else { unreachable!("a push that was begun has an origin") };
+        let keys = [("logged_source", Value::Shown(&origin.peer)), ("err", Value::Shown(error))];
+        self.log.debug("failed to parse text", &keys);
+        self.end_push(push);
+        self.close_push(origin, Reply::error(400, error), now)
+    }
+
+    /// Lets go of a push that was answered or whose client is gone; keeps its memory for the next one.
+    pub fn end_push(&mut self, mut push: Box<Push>) {
+        if self.idle_pushes.len() < IDLE_PUSHES_MAX {
+            push.clear();
+            self.idle_pushes.push(push);
+        }
+    }
+
+    fn refuse_push(&mut self, origin: Origin, refusal: &Refusal) -> Reply {
+        let method = if origin.mode == Mode::Replace { "PUT" } else { "POST" };
+        let err = refusal.to_string();
+        let message = "pushed metrics are invalid or inconsistent with existing metrics";
+        let err = err.strip_prefix(message).map_or(&*err, |rest| rest.trim_start_matches(": "));
+        let peer = Value::Shown(&origin.peer);
+        self.log.error(message, &[("method", Value::Str(method)), ("logged_source", peer), ("err", Value::Str(err))]);
+        Reply::error(400, refusal)
+    }
+
+    /// Every push is counted and measured, whatever came of it (SPEC 7.8).
+    fn close_push(&mut self, origin: Origin, reply: Reply, now: Now) -> Reply {
+        self.telemetry.count_request(Handler::Push, origin.method, reply.status);
+        let seconds = now.uptime.saturating_sub(origin.started).as_secs_f64();
+        self.telemetry.observe_push(origin.method, origin.size, seconds, now.uptime);
+        reply
+    }
+
+    fn log_bad_path(&mut self, path: &GroupingPath<'_>, error: &GroupingError) {
+        let job = String::from_utf8_lossy(path.job);
+        match error {
+            GroupingError::JobBase64 { .. } => {
+                let keys = [("job", Value::Str(&job)), ("err", Value::Shown(error))];
+                self.log.debug("invalid base64 encoding in job name", &keys);
+            }
+            GroupingError::NoJob => self.log.debug("job name is required", &[]),
+            _ => {
+                let labels = String::from_utf8_lossy(path.rest);
+                self.log.debug("failed to parse URL", &[("url", Value::Str(&labels)), ("err", Value::Shown(error))]);
+            }
+        }
+    }
+
+    // ---- the other endpoints ----
+
+    fn delete(&mut self, path: GroupingPath<'_>) -> Reply {
+        match grouping::parse(&path, Names::Classic, &mut self.labels) {
+            Ok(()) => {
+                self.key.clear();
+                self.key.extend(self.labels.iter());
+                self.store.delete(&self.key);
+                Reply::empty(202)
+            }
+            // Such a group cannot exist, so there is nothing to delete (SPEC 2.8).
+            Err(GroupingError::NotUtf8 { .. }) => Reply::empty(202),
+            Err(error) => {
+                self.log_bad_path(&path, &error);
+                Reply::error(400, &error)
+            }
+        }
+    }
+
+    fn wipe(&mut self) -> Reply {
+        self.log.debug("start wiping metric store", &[]);
+        self.store.wipe();
+        Reply::empty(202)
+    }
+
+    fn scrape(&mut self, request: &Request<'_>, now: Now) -> Reply {
+        self.telemetry.scrape_started();
+        let Self { telemetry, store, own, .. } = self;
+        telemetry.render(now.uptime, &mut |index, lines| store.set_own(own[index], lines));
+        let mut snapshot = self.idle_snapshots.pop().unwrap_or_default();
+        self.store.snapshot(&mut snapshot);
+        // All names are classic and so the same in every escaping; text is the only format yet.
+        let (_, escaping) = negotiation::negotiate(request.headers.first("accept"));
+        let content_type = negotiation::content_type(negotiation::Format::Text, escaping);
+        Reply { content_type: Some(content_type), body: ReplyBody::Exposition(snapshot), ..Reply::empty(200) }
+    }
+
+    /// A scrape was sent, or its client is gone.
+    pub fn end_scrape(&mut self, mut snapshot: Snapshot) {
+        self.telemetry.scrape_ended(200);
+        snapshot.clear();
+        if self.idle_snapshots.len() < IDLE_PUSHES_MAX {
+            self.idle_snapshots.push(snapshot);
+        }
+    }
+
+    fn quit(&mut self) -> Reply {
+        if !self.settings.has_lifecycle {
+            return Reply::text(403, "Lifecycle API is not enabled.");
+        }
+        self.is_quitting = true;
+        Reply { closes: true, ..Reply::text(200, "Requesting termination... Goodbye!") }
+    }
+}
+
+/// The answer to a request that reached no endpoint (SPEC 1.3, 1.4).
+fn undecided(decision: Decision<'_>) -> Reply {
+    match decision {
+        Decision::Found(_) => unreachable!("endpoints are run"),
+        Decision::Redirect { status, location, html } => {
+            let reply = if html {
+                let body = route::redirect_body(status, &location).into_bytes();
+                Reply::with_body(status, "text/html; charset=utf-8", body)
+            } else {
+                Reply::empty(status)
+            };
+            reply.header("Location", location)
+        }
+        Decision::MethodNotAllowed { allow } => Reply::error(405, &"Method Not Allowed").header("Allow", allow),
+        Decision::Options { allow } => Reply::empty(200).header("Allow", allow),
+        Decision::NotFound => Reply::error(404, &"404 page not found"),
+        Decision::BadRequest => Reply { closes: true, ..Reply::text(400, "400 Bad Request") },
+    }
+}
+
+fn asset(file: &str) -> Reply {
+    match page::asset(file) {
+        Some((content_type, bytes)) => Reply::with_body(200, content_type, bytes),
+        None => Reply::error(404, &"404 page not found"),
+    }
+}
+
+fn debug(is_known: bool) -> Reply {
+    if is_known {
+        let text = "There are no Go profiles here. Use perf or eBPF tools on the process, and its process_* metrics.";
+        Reply::error(404, &text)
+    } else {
+        Reply::error(404, &"Unknown profile")
+    }
+}
+
+fn json(body: Vec<u8>) -> Reply {
+    Reply::with_body(200, "application/json", body)
+}
+
+fn with_cors(mut reply: Reply) -> Reply {
+    const HEADERS: [(&str, &str); 5] = [
+        ("Access-Control-Allow-Headers", "Accept, Authorization, Content-Type, Origin"),
+        ("Access-Control-Allow-Methods", "GET, POST, DELETE, OPTIONS"),
+        ("Access-Control-Allow-Origin", "*"),
+        ("Access-Control-Expose-Headers", "Date"),
+        ("Cache-Control", "no-cache, no-store, must-revalidate"),
+    ];
+    reply.headers.extend(HEADERS.map(|(name, value)| (name, value.into())));
+    reply
+}
+
+/// Refuses what this version cannot read yet, instead of reading it as text.
+fn unsupported(request: &Request<'_>) -> Option<Reply> {
+    let coding = request.headers.first("content-encoding").unwrap_or_default();
+    if coding.eq_ignore_ascii_case(b"gzip") || coding.eq_ignore_ascii_case(b"snappy") {
+        let coding = String::from_utf8_lossy(coding);
+        let text = format!("Content-Encoding {coding:?} is not supported by this version; push without compression");
+        return Some(Reply::error(415, &text));
+    }
+    let content_type = request.headers.first("content-type").unwrap_or_default().to_ascii_lowercase();
+    content_type.starts_with(b"application/vnd.google.protobuf").then(|| {
+        Reply::error(415, &"protobuf is not supported by this version; push the text format")
+    })
+}

@@ -179,6 +179,11 @@ impl Connection {
         }
     }
 
+    /// The connection closes behind the response that is owed, whatever the client asked for.
+    pub fn end_after_response(&mut self) {
+        self.exchange.keep_alive = false;
+    }
+
     /// Appends the response's head, and its body if that is [`Body::Bytes`], and decides about the connection.
     ///
     /// # Panics

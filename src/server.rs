@@ -1,1 +1,258 @@
-//! Placeholder.
+//! The event loop: one thread, one turn after the other, nothing in a turn without a bound.
+//!
+//! The only module that sees both sockets and the application. It moves bytes between streams, HTTP connections and
+//! the application, keeps deadlines, and ends in good order. What requests mean is the application's business.
+//!
+//! ```text
+//! turn: wait -> accept (bounded) -> for every ready session: flush, read, parse, answer (bounded) -> sweep deadlines
+//! ```
+
+mod session;
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant, SystemTime};
+
+use slab::Slab;
+
+use crate::app::{App, Now};
+use crate::cli::address::ListenAddress;
+use crate::http::HttpDate;
+use crate::limits::{ACCEPTS_PER_TURN_MAX, CONNECTIONS_MAX, READ_BYTES, SHUTDOWN_TIME_MAX, SWEEP_INTERVAL};
+use crate::log::Value;
+use crate::model::time::Timestamp;
+use crate::net::{Reactor, Ready};
+
+use session::{Next, Session};
+
+/// Whether the loop goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Control {
+    /// There is more to come.
+    Continue,
+    /// Everything in flight is finished; the process may end.
+    Finished,
+}
+
+/// The server.
+pub struct Server {
+    reactor: Reactor,
+    app: App,
+    sessions: Slab<Session>,
+    /// Sessions that have something to do, each at most once.
+    ready: VecDeque<usize>,
+    /// Listeners that may have connections waiting.
+    accepting: Vec<bool>,
+    clock: Clock,
+    shared: Shared,
+    next_sweep: Instant,
+    shutdown_at: Option<Instant>,
+}
+
+/// What all sessions use in turn: one of them is at work at any time.
+struct Shared {
+    /// Where bytes are read to.
+    input: Box<[u8]>,
+    /// Where answers are written, lent to the session at work.
+    output: Vec<u8>,
+    date: HttpDate,
+}
+
+/// The clocks, read once per turn and where a duration is measured.
+#[derive(Clone, Copy, Debug)]
+struct Clock {
+    started: Instant,
+}
+
+impl Clock {
+    fn now(self) -> Now {
+        Now { wall: Timestamp::from_system(SystemTime::now()), uptime: self.started.elapsed() }
+    }
+}
+
+impl Server {
+    /// A server that listens nowhere yet.
+    pub fn new(app: App) -> io::Result<Self> {
+        let started = Instant::now();
+        let date = HttpDate::new(Timestamp::from_system(SystemTime::now()));
+        let input = vec![0; READ_BYTES].into_boxed_slice();
+        Ok(Self {
+            reactor: Reactor::new()?,
+            app,
+            sessions: Slab::new(),
+            ready: VecDeque::new(),
+            accepting: Vec::new(),
+            clock: Clock { started },
+            shared: Shared { input, output: Vec::new(), date },
+            next_sweep: started + SWEEP_INTERVAL,
+            shutdown_at: None,
+        })
+    }
+
+    /// Listens on an address; returns the one that was bound.
+    pub fn listen(&mut self, address: &ListenAddress) -> io::Result<SocketAddr> {
+        let bound = self.reactor.listen(address.host.as_deref(), address.port)?;
+        self.accepting.push(true);
+        self.app.log.info("Listening on", &[("address", Value::Shown(&bound))]);
+        let keys = [("http2", Value::Bool(false)), ("address", Value::Shown(&bound))];
+        self.app.log.info("TLS is disabled.", &keys);
+        Ok(bound)
+    }
+
+    /// Ends in good order on SIGINT and SIGTERM from now on.
+    pub fn watch_signals(&mut self) -> io::Result<()> {
+        self.reactor.watch_signals()
+    }
+
+    /// The application.
+    pub fn app(&self) -> &App {
+        &self.app
+    }
+
+    /// Serves until a signal or a client ends it.
+    pub fn run(&mut self) -> io::Result<()> {
+        while self.turn(None)? == Control::Continue {}
+        self.app.log.info("HTTP server stopped", &[]);
+        Ok(())
+    }
+
+    /// One turn: waits for something to happen, at most for `timeout` if there is one, and deals with it.
+    pub fn turn(&mut self, timeout: Option<Duration>) -> io::Result<Control> {
+        self.reactor.wait(self.patience(timeout))?;
+        self.shared.date.update(self.clock.now().wall);
+        self.collect_ready();
+        self.accept();
+        self.run_ready();
+        self.sweep();
+        if self.app.is_quitting() && self.shutdown_at.is_none() {
+            self.app.log.warn("received termination request via web service, exiting gracefully...", &[]);
+            self.begin_shutdown();
+        }
+        let is_over = self.shutdown_at.is_some() && self.sessions.is_empty();
+        Ok(if is_over { Control::Finished } else { Control::Continue })
+    }
+
+    /// How long a turn may wait: not at all with work at hand, not beyond the next look at the deadlines.
+    fn patience(&self, timeout: Option<Duration>) -> Option<Duration> {
+        if !self.ready.is_empty() || (self.may_accept() && self.accepting.contains(&true)) {
+            return Some(Duration::ZERO);
+        }
+        if self.sessions.is_empty() && !self.accepting.contains(&true) {
+            return timeout;
+        }
+        let sweep = self.next_sweep.saturating_duration_since(Instant::now());
+        Some(timeout.map_or(sweep, |timeout| timeout.min(sweep)))
+    }
+
+    fn collect_ready(&mut self) {
+        let mut is_terminating = false;
+        for ready in self.reactor.ready() {
+            match ready {
+                Ready::Termination => is_terminating = true,
+                Ready::Listener(at) => self.accepting[at] = true,
+                Ready::Stream { key, readable, writable } => {
+                    // A session that just closed may still have an event on its way.
+                    let Some(session) = self.sessions.get_mut(key) else { continue };
+                    session.note_ready(readable, writable);
+                    if session.enqueue() {
+                        self.ready.push_back(key);
+                    }
+                }
+            }
+        }
+        if is_terminating && self.shutdown_at.is_none() {
+            self.app.log.info("received SIGINT/SIGTERM; exiting gracefully...", &[]);
+            self.begin_shutdown();
+        }
+    }
+
+    // ---- accepting ----
+
+    fn may_accept(&self) -> bool {
+        self.sessions.len() < CONNECTIONS_MAX && self.shutdown_at.is_none()
+    }
+
+    fn accept(&mut self) {
+        let mut budget = ACCEPTS_PER_TURN_MAX;
+        for at in 0..self.accepting.len() {
+            while self.accepting[at] && self.may_accept() && budget > 0 {
+                budget -= 1;
+                match self.reactor.accept(at) {
+                    Ok(Some((stream, peer))) => self.open_session(Session::new(stream, peer, Instant::now())),
+                    Ok(None) => self.accepting[at] = false,
+                    Err(error) => {
+                        // No descriptors left, most likely: the next sweep tries again.
+                        self.accepting[at] = false;
+                        self.app.log.error("cannot accept a connection", &[("err", Value::Shown(&error))]);
+                    }
+                }
+            }
+        }
+    }
+
+    fn open_session(&mut self, session: Session) {
+        let entry = self.sessions.vacant_entry();
+        let key = entry.key();
+        let session = entry.insert(session);
+        if let Err(error) = self.reactor.register(session.stream_mut(), key) {
+            self.app.log.error("cannot watch a connection", &[("err", Value::Shown(&error))]);
+            self.sessions.remove(key);
+        }
+    }
+
+    // ---- sessions ----
+
+    fn run_ready(&mut self) {
+        // Sessions that have more to do queue up again and wait for the next turn.
+        for _ in 0..self.ready.len() {
+            let Some(key) = self.ready.pop_front() else { break };
+            let Some(session) = self.sessions.get_mut(key) else { continue };
+            session.dequeue();
+            match session.advance(&mut self.app, &mut self.shared, self.clock) {
+                Next::Wait => {}
+                Next::Again => {
+                    session.enqueue();
+                    self.ready.push_back(key);
+                }
+                Next::Close => self.close(key),
+            }
+        }
+    }
+
+    fn close(&mut self, key: usize) {
+        let session = self.sessions.remove(key);
+        session.close(&mut self.app);
+    }
+
+    /// Looks at all deadlines, once an interval. Few sessions are late at any time, and looking at one costs next to
+    /// nothing, so there is no queue of deadlines to be kept.
+    fn sweep(&mut self) {
+        let now = Instant::now();
+        if now < self.next_sweep {
+            return;
+        }
+        self.next_sweep = now + SWEEP_INTERVAL;
+        self.accepting.fill(self.shutdown_at.is_none());
+        let is_over = self.shutdown_at.is_some_and(|at| now >= at);
+        let late: Vec<_> = self.sessions.iter().filter(|(_, session)| is_over || session.is_late(now)).collect();
+        let late: Vec<_> = late.into_iter().map(|(key, _)| key).collect();
+        for key in late {
+            self.close(key);
+        }
+    }
+
+    /// Stops listening, lets go of connections that are idle, and gives the others a bounded time.
+    fn begin_shutdown(&mut self) {
+        self.shutdown_at = Some(Instant::now() + SHUTDOWN_TIME_MAX);
+        self.reactor.close_listeners();
+        self.accepting.fill(false);
+        let idle: Vec<_> = self.sessions.iter().filter(|(_, session)| session.is_idle()).map(|(key, _)| key).collect();
+        for key in idle {
+            self.close(key);
+        }
+        for (_, session) in &mut self.sessions {
+            session.finish_soon();
+        }
+    }
+}

@@ -112,8 +112,8 @@ fn write_family(out: &mut Vec<u8>, family: &FamilyView<'_>) {
     while let Some(line) = lines.next() {
         out.push(std::mem::replace(&mut separator, b','));
         match family.kind() {
-            Kind::Summary => write_compound(out, line, &mut lines, "quantile", "quantiles", "count"),
-            Kind::Histogram | Kind::GaugeHistogram => write_compound(out, line, &mut lines, "le", "buckets", "buckets"),
+            Kind::Summary => write_summary(out, &Compound::read(line, &mut lines, "quantile")),
+            Kind::Histogram | Kind::GaugeHistogram => write_histogram(out, &Compound::read(line, &mut lines, "le")),
             Kind::Counter | Kind::Gauge | Kind::Untyped => write_simple(out, &line),
         }
     }
@@ -144,39 +144,78 @@ fn write_simple(out: &mut Vec<u8>, line: &Shown<'_>) {
     out.push(b'}');
 }
 
-/// Writes a histogram or summary from its lines: the bounds, then sum and count.
-fn write_compound<'a>(
-    out: &mut Vec<u8>,
-    first: Shown<'a>,
-    rest: &mut impl Iterator<Item = Shown<'a>>,
-    bound_label: &str,
-    bounds_key: &str,
-    _first_key: &str,
-) {
-    let mut bounds: Vec<(&str, &str)> = Vec::new();
-    let mut line = Some(first);
-    let (mut labels, mut sum, mut count) = ("", "0", "0");
-    while let Some(shown) = line {
-        let bound = label_pairs(shown.line.labels).last().filter(|(name, _)| *name == bound_label);
-        match bound {
-            Some(_) if shown.note == Some(Remark::AddedInfinity) => {}
-            Some((_, bound)) => bounds.push((bound, shown.value())),
-            None if sum_is_next(labels) => {
-                labels = shown.line.labels;
-                sum = shown.value();
-            }
-            None => {
-                count = shown.line.value;
-                break;
-            }
-        }
-        line = rest.next();
-    }
-    let _ = (out, bounds_key, count, sum, &bounds);
+/// A histogram or summary, read back from its lines.
+struct Compound<'a> {
+    labels: &'a str,
+    /// Bounds and their values as written, those that were pushed.
+    bounds: Vec<(&'a str, &'a str)>,
+    sum: &'a str,
+    count: &'a str,
 }
 
-fn sum_is_next(labels: &str) -> bool {
-    labels.is_empty()
+impl<'a> Compound<'a> {
+    /// Reads a metric: lines with a bound as their last label, then the sum, then the count.
+    fn read(first: Shown<'a>, rest: &mut impl Iterator<Item = Shown<'a>>, bound_label: &str) -> Self {
+        let mut bounds = Vec::new();
+        let mut sum = first;
+        while let Some((_, bound)) = label_pairs(sum.line.labels).last().filter(|(name, _)| *name == bound_label) {
+            if sum.note != Some(Remark::AddedInfinity) {
+                bounds.push((bound, sum.value()));
+            }
+            sum = rest.next().expect("a sum follows the bounds");
+        }
+        let count = rest.next().expect("a count follows the sum").line.value;
+        Self { labels: sum.line.labels, bounds, sum: sum.value(), count }
+    }
+
+    /// The bounds as an object's members: sorted as text, the last of equal ones.
+    fn members(&self) -> Vec<(&'a str, &'a str)> {
+        let mut members = self.bounds.clone();
+        members.reverse();
+        members.sort_by_key(|(bound, _)| *bound);
+        members.dedup_by_key(|(bound, _)| *bound);
+        members
+    }
+}
+
+fn write_summary(out: &mut Vec<u8>, summary: &Compound<'_>) {
+    let count = whole(summary.count);
+    write_member(out, b"{\"count\":", &count.unwrap_or_default().to_string());
+    out.extend_from_slice(b",\"labels\":");
+    write_labels(out, summary.labels);
+    out.extend_from_slice(b",\"quantiles\":");
+    write_object(out, summary.members().into_iter());
+    write_member(out, b",\"sum\":", summary.sum);
+    out.push(b'}');
+}
+
+/// Counts are integers unless any of them is not; then all are written as doubles (SPEC 3.8).
+fn write_histogram(out: &mut Vec<u8>, histogram: &Compound<'_>) {
+    let is_float = whole(histogram.count).is_none() || histogram.bounds.iter().any(|(_, count)| whole(count).is_none());
+    let shown = |count: &str| match whole(count) {
+        Some(whole) if !is_float => whole.to_string(),
+        _ if number::parse(count.as_bytes()).is_some_and(|count| count > 0.0) => count.to_owned(),
+        _ => "0".to_owned(),
+    };
+    out.extend_from_slice(b"{\"buckets\":");
+    write_object(out, histogram.members().into_iter().map(|(bound, count)| (bound, shown(count))));
+    write_member(out, b",\"count\":", &shown(histogram.count));
+    out.extend_from_slice(b",\"labels\":");
+    write_labels(out, histogram.labels);
+    write_member(out, b",\"sum\":", histogram.sum);
+    out.push(b'}');
+}
+
+/// The count as an integer from 0 to below 2^64, if it is one.
+fn whole(count: &str) -> Option<u64> {
+    let count = number::parse(count.as_bytes())?;
+    let is_whole = count >= 0.0 && count.fract() == 0.0 && count < 18_446_744_073_709_551_616.0;
+    is_whole.then_some(count as u64)
+}
+
+fn write_member(out: &mut Vec<u8>, key: &[u8], value: &str) {
+    out.extend_from_slice(key);
+    write_string(out, value.as_bytes());
 }
 
 fn write_labels(out: &mut Vec<u8>, labels: &str) {

@@ -54,6 +54,14 @@ impl<'a> Request<'a> {
         }
     }
 
+    /// Path and query as sent, whatever form the target has; see [`Request::path`].
+    pub fn path_and_query(&self) -> &'a [u8] {
+        match self.origin_form {
+            b"" => self.path(),
+            both => both,
+        }
+    }
+
     /// What follows the first `?`; `None` if there is none.
     pub fn query(&self) -> Option<&'a [u8]> {
         self.origin_form.get(self.path_len() + 1..)

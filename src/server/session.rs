@@ -1,0 +1,487 @@
+//! One connection: its stream, its HTTP state, the request at hand and the answer on its way.
+//!
+//! ```text
+//! advance: flush what is to be sent -> act on the connection's disposition -> read -> receive events -> answer -> flush
+//! ```
+//! While an answer is being sent nothing is read: a client that does not read its answers is not listened to.
+
+use std::io::IoSlice;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use smallvec::SmallVec;
+
+use super::{Clock, Shared};
+use crate::app::push::Push;
+use crate::app::query::GroupsJson;
+use crate::app::reply::{Reply, ReplyBody};
+use crate::app::{Answer, App};
+use crate::http::{Body, Connection, Disposition, Event, Refusal, Response};
+use crate::limits::{
+    BODY_PAUSE_MAX, HEAD_TIME_MAX, IDLE_TIME_MAX, LINGER_TIME_MAX, OUTPUT_KEPT_BYTES_MAX, READ_BYTES_PER_TURN_MAX,
+    REQUESTS_PER_TURN_MAX, RESPONSE_PAUSE_MAX, WRITE_BYTES_PER_TURN_MAX, WRITE_PIECES_MAX,
+};
+use crate::net::{Progress, Stream};
+use crate::store::Snapshot;
+
+/// What a session wants after a turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// Nothing until its stream is ready.
+    Wait,
+    /// Another turn: it has more to do and used up its share.
+    Again,
+    /// To be closed.
+    Close,
+}
+
+/// One connection.
+pub(super) struct Session {
+    stream: Stream,
+    peer: SocketAddr,
+    http: Connection,
+    is_queued: bool,
+    /// The peer sends no more.
+    is_input_over: bool,
+    /// No further request is taken behind the one at hand.
+    is_last: bool,
+    /// Input that came behind a request whose answer is still on its way.
+    input: Vec<u8>,
+    /// Bytes to be sent, from `sent` on; in front of `body`.
+    output: Vec<u8>,
+    sent: usize,
+    /// What is sent behind `output`.
+    body: Outgoing,
+    /// The push whose body is being received.
+    push: Option<Box<Push>>,
+    phase: Phase,
+    deadline: Instant,
+}
+
+/// The part of an answer that is made or sent piece by piece.
+enum Outgoing {
+    Nothing,
+    /// The exposition, from `offset` in `piece` on.
+    Exposition {
+        snapshot: Snapshot,
+        piece: usize,
+        offset: usize,
+    },
+    Groups(GroupsJson),
+}
+
+/// What the session waits for; each has its own patience.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// The next request.
+    Idle,
+    /// The rest of a head; counted from its first byte.
+    Head,
+    /// More of a body; counted from the last piece.
+    Body,
+    /// The client to read; counted from the last byte that it took.
+    Response,
+    /// The client to stop sending.
+    Linger,
+}
+
+impl Phase {
+    const fn patience(self) -> Duration {
+        match self {
+            Phase::Idle => IDLE_TIME_MAX,
+            Phase::Head => HEAD_TIME_MAX,
+            Phase::Body => BODY_PAUSE_MAX,
+            Phase::Response => RESPONSE_PAUSE_MAX,
+            Phase::Linger => LINGER_TIME_MAX,
+        }
+    }
+}
+
+/// What is left of a session's share of a turn.
+struct Share {
+    read: usize,
+    written: usize,
+    requests: usize,
+}
+
+/// What came of sending.
+enum Flushed {
+    All,
+    Blocked,
+    /// The share of the turn is used up.
+    Spent,
+    Broken,
+}
+
+/// What came of looking for input.
+enum Taken {
+    Some,
+    Blocked,
+    Over,
+}
+
+/// What an event asks for, free of borrowed input.
+enum Step {
+    Nothing,
+    Receive(Box<Push>),
+    Answer(Reply),
+    Refuse(Refusal),
+}
+
+impl Session {
+    pub(super) fn new(stream: Stream, peer: SocketAddr, now: Instant) -> Self {
+        Self {
+            stream,
+            peer,
+            http: Connection::new(),
+            is_queued: false,
+            is_input_over: false,
+            is_last: false,
+            input: Vec::new(),
+            output: Vec::new(),
+            sent: 0,
+            body: Outgoing::Nothing,
+            push: None,
+            phase: Phase::Idle,
+            deadline: now + Phase::Idle.patience(),
+        }
+    }
+
+    pub(super) fn stream_mut(&mut self) -> &mut Stream {
+        &mut self.stream
+    }
+
+    pub(super) fn note_ready(&mut self, readable: bool, writable: bool) {
+        self.stream.is_readable |= readable;
+        self.stream.is_writable |= writable;
+    }
+
+    /// Marks it as queued; whether it was not before.
+    pub(super) fn enqueue(&mut self) -> bool {
+        !std::mem::replace(&mut self.is_queued, true)
+    }
+
+    pub(super) fn dequeue(&mut self) {
+        self.is_queued = false;
+    }
+
+    pub(super) fn is_late(&self, now: Instant) -> bool {
+        now >= self.deadline
+    }
+
+    /// Whether nothing is lost if it is closed.
+    pub(super) fn is_idle(&self) -> bool {
+        self.http.is_idle() && self.input.is_empty() && self.is_flushed()
+    }
+
+    /// Takes no further request behind the one at hand.
+    pub(super) fn finish_soon(&mut self) {
+        self.is_last = true;
+    }
+
+    /// Ends it; what it borrowed from the application goes back.
+    pub(super) fn close(mut self, app: &mut App) {
+        if let Some(push) = self.push.take() {
+            app.end_push(push);
+        }
+        self.end_body(app);
+    }
+
+    /// Does what can be done now, within a turn's share.
+    pub(super) fn advance(&mut self, app: &mut App, shared: &mut Shared, clock: Clock) -> Next {
+        // An idle session holds no output buffer: it works with the shared one and gives it back when all is sent.
+        if self.output.capacity() == 0 {
+            std::mem::swap(&mut self.output, &mut shared.output);
+        }
+        let mut share = Share {
+            read: READ_BYTES_PER_TURN_MAX,
+            written: WRITE_BYTES_PER_TURN_MAX,
+            requests: REQUESTS_PER_TURN_MAX,
+        };
+        let next = self.turn(&mut share, app, shared, clock);
+        if share.read < READ_BYTES_PER_TURN_MAX || share.written < WRITE_BYTES_PER_TURN_MAX {
+            self.note_progress();
+        }
+        if self.sent == self.output.len() {
+            self.output.clear();
+            self.output.shrink_to(OUTPUT_KEPT_BYTES_MAX);
+            self.sent = 0;
+            shared.output = std::mem::take(&mut self.output);
+        }
+        next
+    }
+
+    fn turn(&mut self, share: &mut Share, app: &mut App, shared: &mut Shared, clock: Clock) -> Next {
+        loop {
+            match self.flush(share, app) {
+                Flushed::All => {}
+                Flushed::Blocked => return Next::Wait,
+                Flushed::Spent => return Next::Again,
+                Flushed::Broken => return Next::Close,
+            }
+            match self.http.disposition() {
+                Disposition::Continue | Disposition::Drain => {}
+                Disposition::LingerClose => self.linger(),
+                Disposition::Close => return Next::Close,
+            }
+            if share.read == 0 || share.requests == 0 {
+                return Next::Again;
+            }
+            match self.take_input(share, app, shared, clock) {
+                Taken::Some => {}
+                Taken::Blocked => return Next::Wait,
+                Taken::Over => return Next::Close,
+            }
+        }
+    }
+
+    // ---- deadlines ----
+
+    fn note_progress(&mut self) {
+        let phase = if self.phase == Phase::Linger {
+            Phase::Linger
+        } else if !self.is_flushed() {
+            Phase::Response
+        } else if self.http.is_idle() {
+            Phase::Idle
+        } else if self.push.is_some() || self.http.disposition() == Disposition::Drain {
+            Phase::Body
+        } else {
+            Phase::Head
+        };
+        // Every byte of a body or an answer renews the patience; a head and a last goodbye have to end.
+        if phase != self.phase || !matches!(phase, Phase::Head | Phase::Linger) {
+            self.enter(phase);
+        }
+    }
+
+    fn enter(&mut self, phase: Phase) {
+        self.phase = phase;
+        self.deadline = Instant::now() + phase.patience();
+    }
+
+    /// Sends no more, and discards what still comes for a while.
+    fn linger(&mut self) {
+        if self.phase != Phase::Linger {
+            self.stream.shutdown_write();
+            self.enter(Phase::Linger);
+        }
+    }
+
+    // ---- input ----
+
+    /// Takes input that was left over, or reads some.
+    fn take_input(&mut self, share: &mut Share, app: &mut App, shared: &mut Shared, clock: Clock) -> Taken {
+        if !self.input.is_empty() {
+            let mut input = std::mem::take(&mut self.input);
+            let used = self.receive(&input, share, app, shared, clock);
+            if used < input.len() {
+                input.drain(..used);
+                self.input = input;
+            }
+            return Taken::Some;
+        }
+        if self.is_input_over {
+            return self.end_input(app, shared, clock);
+        }
+        if !self.stream.is_readable {
+            return Taken::Blocked;
+        }
+        let mut buffer = std::mem::take(&mut shared.input);
+        let progress = self.stream.read(&mut buffer);
+        if let Progress::Bytes(read) = progress {
+            share.read = share.read.saturating_sub(read);
+            let used = self.receive(&buffer[..read], share, app, shared, clock);
+            self.input.extend_from_slice(&buffer[used..read]);
+        }
+        shared.input = buffer;
+        match progress {
+            Progress::Bytes(_) => Taken::Some,
+            Progress::Blocked => Taken::Blocked,
+            Progress::Ended => {
+                self.is_input_over = true;
+                Taken::Some
+            }
+        }
+    }
+
+    /// Hands input to HTTP and its events to the application, until an answer has to be sent first; how much was
+    /// used.
+    fn receive(
+        &mut self,
+        input: &[u8],
+        share: &mut Share,
+        app: &mut App,
+        shared: &mut Shared,
+        clock: Clock,
+    ) -> usize {
+        let mut used = 0;
+        while matches!(self.body, Outgoing::Nothing) && share.requests > 0 {
+            let (consumed, event) = self.http.receive(&input[used..]);
+            used += consumed;
+            let Some(event) = event else { break };
+            let step = take_event(event, &mut self.push, self.peer, app, clock);
+            share.requests -= usize::from(matches!(step, Step::Answer(_)));
+            self.follow(step, app, shared);
+        }
+        used
+    }
+
+    /// The peer sends no more: what that means for a request at hand.
+    fn end_input(&mut self, app: &mut App, shared: &mut Shared, clock: Clock) -> Taken {
+        let Some(event) = self.http.receive_end() else { return Taken::Over };
+        let step = take_event(event, &mut self.push, self.peer, app, clock);
+        self.follow(step, app, shared);
+        Taken::Some
+    }
+
+    fn follow(&mut self, step: Step, app: &mut App, shared: &mut Shared) {
+        match step {
+            Step::Nothing => {}
+            Step::Receive(push) => {
+                self.http.accept_body(&mut self.output);
+                self.push = Some(push);
+            }
+            Step::Answer(reply) => self.answer(reply, app, shared),
+            Step::Refuse(refusal) => self.http.refuse(refusal, &shared.date, &mut self.output),
+        }
+    }
+
+    // ---- output ----
+
+    fn answer(&mut self, reply: Reply, app: &mut App, shared: &mut Shared) {
+        if let Some(push) = self.push.take() {
+            app.end_push(push); // Answered before its body was complete.
+        }
+        if self.is_last || reply.closes {
+            self.http.end_after_response();
+        }
+        let headers: SmallVec<[(&str, &str); 6]> = reply.headers.iter().map(|(name, value)| (*name, &**value)).collect();
+        let body = match &reply.body {
+            ReplyBody::Empty => Body::Empty,
+            ReplyBody::Bytes(bytes) => Body::Bytes(bytes),
+            ReplyBody::Exposition(snapshot) => Body::Sized(snapshot.bytes()),
+            ReplyBody::Groups(_) => Body::Chunked,
+        };
+        let response = Response { status: reply.status, content_type: reply.content_type, headers: &headers, body };
+        self.http.respond(&response, &shared.date, &mut self.output);
+        self.body = match reply.body {
+            ReplyBody::Empty | ReplyBody::Bytes(_) => Outgoing::Nothing,
+            ReplyBody::Exposition(snapshot) => Outgoing::Exposition { snapshot, piece: 0, offset: 0 },
+            ReplyBody::Groups(groups) => Outgoing::Groups(groups),
+        };
+        if !self.http.sends_body() {
+            self.end_body(app);
+        }
+    }
+
+    fn is_flushed(&self) -> bool {
+        self.sent == self.output.len() && matches!(self.body, Outgoing::Nothing)
+    }
+
+    fn flush(&mut self, share: &mut Share, app: &mut App) -> Flushed {
+        loop {
+            self.fill_output(app);
+            if self.is_flushed() {
+                return Flushed::All;
+            }
+            if share.written == 0 {
+                return Flushed::Spent;
+            }
+            if !self.stream.is_writable {
+                return Flushed::Blocked;
+            }
+            let progress = {
+                let mut pieces: SmallVec<[IoSlice<'_>; WRITE_PIECES_MAX + 1]> = SmallVec::new();
+                pieces.push(IoSlice::new(&self.output[self.sent..]));
+                if let Outgoing::Exposition { snapshot, piece, offset } = &self.body {
+                    let rest = snapshot.pieces()[*piece..].iter().take(WRITE_PIECES_MAX);
+                    pieces.extend(rest.map(|text| IoSlice::new(text)));
+                    if let Some(first) = pieces.get_mut(1) {
+                        first.advance(*offset);
+                    }
+                }
+                self.stream.write(&pieces)
+            };
+            match progress {
+                Progress::Bytes(written) => {
+                    share.written = share.written.saturating_sub(written);
+                    self.note_sent(written, app);
+                }
+                Progress::Blocked => return Flushed::Blocked,
+                Progress::Ended => return Flushed::Broken,
+            }
+        }
+    }
+
+    /// Writes the next part of an answer that is made piece by piece, once the last one has been sent.
+    fn fill_output(&mut self, app: &App) {
+        if self.sent < self.output.len() {
+            return;
+        }
+        self.output.clear();
+        self.sent = 0;
+        if let Outgoing::Groups(groups) = &mut self.body {
+            let mut json = Vec::new();
+            let has_more = groups.write(app.store(), &mut json);
+            self.http.write_chunk(&json, &mut self.output);
+            if !has_more {
+                self.http.write_last_chunk(&mut self.output);
+                self.body = Outgoing::Nothing;
+            }
+        }
+    }
+
+    fn note_sent(&mut self, mut written: usize, app: &mut App) {
+        let from_output = written.min(self.output.len() - self.sent);
+        self.sent += from_output;
+        written -= from_output;
+        let Outgoing::Exposition { snapshot, piece, offset } = &mut self.body else { return };
+        while let Some(text) = snapshot.pieces().get(*piece) {
+            let left = text.len() - *offset;
+            if written < left {
+                *offset += written;
+                return;
+            }
+            written -= left;
+            (*piece, *offset) = (*piece + 1, 0);
+        }
+        self.end_body(app);
+    }
+
+    fn end_body(&mut self, app: &mut App) {
+        if let Outgoing::Exposition { snapshot, .. } = std::mem::replace(&mut self.body, Outgoing::Nothing) {
+            app.end_scrape(snapshot);
+        }
+    }
+}
+
+/// Tells the application what arrived.
+fn take_event(
+    event: Event<'_>,
+    push: &mut Option<Box<Push>>,
+    peer: SocketAddr,
+    app: &mut App,
+    clock: Clock,
+) -> Step {
+    match event {
+        Event::Request(request) => match app.request(&request, peer, clock.now()) {
+            Answer::Reply(reply) => Step::Answer(reply),
+            Answer::Push(push) => Step::Receive(push),
+        },
+        Event::Body(piece) => match push.as_mut().map(|push| push.feed(piece)) {
+            Some(Err(error)) => failed(push, &error, app, clock),
+            _ => Step::Nothing,
+        },
+        Event::End => match push.take() {
+            Some(push) => Step::Answer(app.push_end(push, clock.now())),
+            None => Step::Nothing,
+        },
+        Event::BodyFailed(error) => failed(push, &error, app, clock),
+        Event::Refused(refusal) => Step::Refuse(refusal),
+    }
+}
+
+fn failed(push: &mut Option<Box<Push>>, error: &dyn std::fmt::Display, app: &mut App, clock: Clock) -> Step {
+    push.take().map_or(Step::Nothing, |push| Step::Answer(app.push_failed(push, error, clock.now())))
+}
