@@ -8,6 +8,10 @@ use std::time::Duration;
 /// Longest line of a text body, bytes. A line is the only part of a body that has to stand in memory whole.
 pub const LINE_BYTES_MAX: usize = 16 << 20;
 
+/// Bytes that each of a parser's buffers (names of the body, unfinished line) may keep for the next body. Enough for
+/// usual bodies to be parsed without an allocation; the rest of an unusually large one is given back.
+pub const PARSER_RETAINED_BYTES_MAX: usize = 256 << 10;
+
 // ---- store ----
 
 /// Capacity of one page, bytes: large enough that a scrape hands few pieces to the kernel, small enough that
@@ -132,6 +136,7 @@ const _: () = {
     assert!(LOG_VALUE_BYTES_MAX as u64 * 16 <= LOG_BURST_BYTES_MAX, "no single line exceeds the whole budget");
     assert!(SUMMARY_WINDOW_SECONDS.is_multiple_of(SUMMARY_WINDOW_STEPS as u64), "steps are whole seconds");
     assert!(HEAD_BYTES_MAX < u32::MAX as usize, "positions inside a head are kept in 32 bits");
+    assert!(PARSER_RETAINED_BYTES_MAX < LINE_BYTES_MAX, "the longest line is unusual");
     assert!(ENTRY_SHARED_BYTES_MAX * 2 <= PAGE_BYTES, "a split page must have room for the entry that split it");
     assert!(PAGE_BYTES <= 1 << 16, "offsets inside a page fit in 16 bits and one");
 };
