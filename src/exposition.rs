@@ -1,1 +1,3 @@
-//! Placeholder.
+//! The exposition formats: how bodies are read and written. Never sees the store.
+
+pub mod text;

@@ -1,0 +1,127 @@
+//! The text format, read as it arrives (SPEC 3).
+//!
+//! No token crosses the end of a line, so a body is a sequence of lines: those that are complete in a piece are read
+//! in place, and only the unfinished rest of a piece is copied, to be completed by the next one. Owns where lines
+//! begin and end, and their numbers. What the samples mean for the store is not known here.
+
+mod comment;
+mod cursor;
+mod error;
+mod families;
+mod labels;
+mod line;
+#[cfg(any(test, feature = "fuzz"))]
+pub mod naive;
+#[cfg(test)]
+mod tests;
+
+pub use error::{ParseError, QuotedPart, Reason, Token};
+
+use crate::limits::{LINE_BYTES_MAX, PARSER_RETAINED_BYTES_MAX};
+use crate::model::name::Names;
+use crate::model::sample::Sink;
+use cursor::{Cursor, Scratch};
+use line::Body;
+
+/// Reads one body after the other. After an error only [`Parser::reset`] makes sense.
+#[derive(Default)]
+pub struct Parser {
+    body: Body,
+    /// The unfinished line at the end of the last piece. Invariant: no LF in it.
+    tail: Vec<u8>,
+    /// Names of the current line that had to be put together.
+    scratch: Vec<u8>,
+    /// Lines started.
+    lines: u64,
+}
+
+impl Parser {
+    /// A parser for classic names; no memory is taken yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Starts a new body. Buffers are kept, unless an unusually large body has made them large.
+    pub fn reset(&mut self, names: Names) {
+        self.lines = 0;
+        self.tail.clear();
+        self.body.reset(names);
+        for buffer in [&mut self.tail, &mut self.scratch] {
+            if buffer.capacity() > PARSER_RETAINED_BYTES_MAX {
+                *buffer = Vec::new();
+            }
+        }
+    }
+
+    /// Heap memory held, bytes; after [`Parser::reset`] a small multiple of [`PARSER_RETAINED_BYTES_MAX`] at most.
+    pub fn retained_bytes(&self) -> usize {
+        self.body.retained_bytes() + self.tail.capacity() + self.scratch.capacity()
+    }
+
+    /// Takes the next piece of the body, of any size.
+    pub fn feed<S: Sink>(&mut self, piece: &[u8], sink: &mut S) -> Result<(), ParseError> {
+        let mut rest = piece;
+        if !self.tail.is_empty() {
+            let Some(lf) = memchr::memchr(b'\n', piece) else { return self.keep(piece) };
+            self.keep(&piece[..lf])?;
+            rest = &piece[lf + 1..];
+            let mut line = std::mem::take(&mut self.tail);
+            line.push(b'\n');
+            let result = self.complete_lines(&line, sink);
+            line.clear();
+            self.tail = line;
+            result?;
+        }
+        let complete = memchr::memrchr(b'\n', rest).map_or(0, |lf| lf + 1);
+        let (lines, unfinished) = rest.split_at(complete);
+        self.complete_lines(lines, sink)?;
+        self.keep(unfinished)
+    }
+
+    /// The body has ended.
+    pub fn finish<S: Sink>(&mut self, sink: &mut S) -> Result<(), ParseError> {
+        let tail = std::mem::take(&mut self.tail);
+        self.lines += 1;
+        let result = self.line(&tail, str::from_utf8(&tail).ok(), sink);
+        self.tail = tail;
+        self.tail.clear();
+        result
+    }
+
+    fn complete_lines<S: Sink>(&mut self, lines: &[u8], sink: &mut S) -> Result<(), ParseError> {
+        // Checked once for all of them; if it is not UTF-8 as a whole, each token is checked by itself.
+        let text = str::from_utf8(lines).ok();
+        let mut start = 0;
+        while let Some(len) = memchr::memchr(b'\n', &lines[start..]) {
+            let end = start + len + 1;
+            self.lines += 1;
+            if len > LINE_BYTES_MAX {
+                return Err(self.error(Reason::LineTooLong));
+            }
+            self.line(&lines[start..end], text.map(|text| &text[start..end]), sink)?;
+            start = end;
+        }
+        Ok(())
+    }
+
+    fn line<S: Sink>(&mut self, line: &[u8], text: Option<&str>, sink: &mut S) -> Result<(), ParseError> {
+        let scratch = Scratch::new(&mut self.scratch);
+        let result = self.body.line(Cursor::new(line, text), scratch, sink);
+        result.map_err(|reason| self.error(reason))
+    }
+
+    /// Keeps a part of a line for later.
+    fn keep(&mut self, part: &[u8]) -> Result<(), ParseError> {
+        if self.tail.len() + part.len() > LINE_BYTES_MAX {
+            self.lines += 1;
+            return Err(self.error(Reason::LineTooLong));
+        }
+        self.tail.extend_from_slice(part);
+        Ok(())
+    }
+
+    #[cold]
+    fn error(&self, reason: Reason) -> ParseError {
+        ParseError { line: self.lines, reason }
+    }
+}

@@ -1,0 +1,102 @@
+//! Comment lines, HELP and TYPE among them (SPEC 3.4).
+
+use super::cursor::{Cursor, Scratch, unescaped};
+use super::error::Reason;
+use super::line::Body;
+use crate::model::sample::{FamilyIx, Kind, Sink};
+
+impl Body {
+    pub(super) fn comment<'a, S: Sink>(
+        &mut self,
+        cursor: &mut Cursor<'a>,
+        scratch: &mut Scratch<'a>,
+        sink: &mut S,
+    ) -> Result<(), Reason> {
+        cursor.step();
+        if cursor.peek_past_blanks()? == b'\n' {
+            return Ok(());
+        }
+        let (word, _) = cursor.word()?;
+        if cursor.peek()? == b'\n' {
+            return Ok(());
+        }
+        if word != b"HELP" && word != b"TYPE" {
+            return cursor.rest_of_line().map(|_| ()).ok_or(Reason::EndOfInput);
+        }
+        cursor.peek_past_blanks()?;
+        let name = cursor.metric_name(scratch)?;
+        match cursor.peek()? {
+            b'\n' => return Ok(()),
+            b' ' | b'\t' => {}
+            _ => return Err(Reason::MetricNameInComment),
+        }
+        let family = self.find(name, sink)?.family;
+        if cursor.peek_past_blanks()? == b'\n' {
+            return Ok(());
+        }
+        match word {
+            b"HELP" => self.help_text(family, cursor, sink),
+            _ => self.family_type(family, cursor, sink),
+        }
+    }
+
+    fn help_text<S: Sink>(&mut self, family: FamilyIx, cursor: &Cursor<'_>, sink: &mut S) -> Result<(), Reason> {
+        if !self.families.take_help(family) {
+            return Err(Reason::SecondHelp { family: self.current_name() });
+        }
+        let has_escapes = check_escapes(cursor.rest())?;
+        let text = cursor.rest_of_line().ok_or(Reason::EndOfInput)?;
+        if has_escapes {
+            self.help.clear();
+            self.help.extend(unescaped(text));
+            sink.help(family, &self.help);
+        } else {
+            sink.help(family, text);
+        }
+        Ok(())
+    }
+
+    fn family_type<S: Sink>(&mut self, family: FamilyIx, cursor: &Cursor<'_>, sink: &mut S) -> Result<(), Reason> {
+        if self.families.kind(family).is_some() {
+            return Err(Reason::SecondType { family: self.current_name() });
+        }
+        let word = cursor.rest_of_line().ok_or(Reason::EndOfInput)?;
+        let kind = match kind_of(word) {
+            Some(kind) => kind,
+            // The original drops backslashes here before it looks.
+            None => {
+                let word: Box<[u8]> = word.iter().copied().filter(|byte| *byte != b'\\').collect();
+                kind_of(&word).ok_or(Reason::UnknownType(word))?
+            }
+        };
+        self.families.set_kind(family, kind);
+        sink.kind(family, kind);
+        Ok(())
+    }
+}
+
+fn kind_of(word: &[u8]) -> Option<Kind> {
+    const WORDS: [(&[u8], Kind); 7] = [
+        (b"counter", Kind::Counter),
+        (b"gauge", Kind::Gauge),
+        (b"summary", Kind::Summary),
+        (b"untyped", Kind::Untyped),
+        (b"histogram", Kind::Histogram),
+        (b"gauge_histogram", Kind::GaugeHistogram),
+        (b"gaugehistogram", Kind::GaugeHistogram),
+    ];
+    WORDS.iter().find(|(known, _)| word.eq_ignore_ascii_case(known)).map(|(_, kind)| *kind)
+}
+
+/// Whether there are escapes in the rest of a line; an error at the first that is none. LF counts as escaped byte.
+fn check_escapes(rest: &[u8]) -> Result<bool, Reason> {
+    let mut at = 0;
+    while let Some(len) = memchr::memchr(b'\\', &rest[at..]) {
+        match rest.get(at + len + 1) {
+            Some(b'\\' | b'n' | b'"') => at += len + 2,
+            Some(other) => return Err(Reason::Escape(*other)),
+            None => return Err(Reason::EndOfInput),
+        }
+    }
+    Ok(at != 0)
+}

@@ -1,0 +1,265 @@
+//! A place in one line, and the tokens read there: names, label values, words (SPEC 3.3, 3.5, 3.7).
+//!
+//! Does not know families or what a token is for. Tokens borrow from the line; only a name with escapes, or one
+//! glued together from a bare and a quoted part, is put together in the scratch buffer.
+
+use super::error::{QuotedPart, Reason, Token};
+
+const METRIC_FIRST: u8 = 1;
+const METRIC_NEXT: u8 = 2;
+const LABEL_FIRST: u8 = 4;
+const LABEL_NEXT: u8 = 8;
+const WORD_END: u8 = 16;
+
+/// What each byte may be part of.
+const CLASS: [u8; 256] = {
+    let mut class = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        class[byte] = match byte as u8 {
+            b'a'..=b'z' | b'A'..=b'Z' | b'_' => METRIC_FIRST | METRIC_NEXT | LABEL_FIRST | LABEL_NEXT,
+            b'0'..=b'9' => METRIC_NEXT | LABEL_NEXT,
+            b':' => METRIC_FIRST | METRIC_NEXT,
+            b' ' | b'\t' | b'\n' => WORD_END,
+            _ => 0,
+        };
+        byte += 1;
+    }
+    class
+};
+
+/// A name as read: unescaped, without quotes; not checked beyond what stands outside of quotes.
+#[derive(Clone, Copy)]
+pub(super) struct Name<'a> {
+    pub(super) bytes: &'a [u8],
+    /// The same as text; `None` if it is not UTF-8.
+    pub(super) text: Option<&'a str>,
+    /// No quotes were needed, so it is a classic name.
+    pub(super) bare: bool,
+}
+
+/// Room for the names of a line that do not stand in it as they are; made when the first of them is met.
+pub(super) struct Scratch<'a> {
+    buffer: Option<&'a mut Vec<u8>>,
+    free: &'a mut [u8],
+}
+
+impl<'a> Scratch<'a> {
+    pub(super) fn new(buffer: &'a mut Vec<u8>) -> Self {
+        Self { buffer: Some(buffer), free: &mut [] }
+    }
+
+    /// Takes `len` bytes. The names of a line are together never longer than the line.
+    fn take(&mut self, len: usize, line_len: usize) -> &'a mut [u8] {
+        if let Some(buffer) = self.buffer.take() {
+            buffer.resize(line_len, 0);
+            self.free = buffer;
+        }
+        let (taken, free) = std::mem::take(&mut self.free).split_at_mut(len);
+        self.free = free;
+        taken
+    }
+}
+
+pub(super) struct Cursor<'a> {
+    /// The line: with its LF, or without if the body ends in it.
+    line: &'a [u8],
+    /// The same as text, if it is UTF-8: then no token has to be checked for it.
+    text: Option<&'a str>,
+    /// Invariant: at most `line.len()`.
+    at: usize,
+}
+
+impl<'a> Cursor<'a> {
+    #[inline]
+    pub(super) fn new(line: &'a [u8], text: Option<&'a str>) -> Self {
+        Self { line, text, at: 0 }
+    }
+
+    #[inline]
+    pub(super) fn peek(&self) -> Result<u8, Reason> {
+        self.line.get(self.at).copied().ok_or(Reason::EndOfInput)
+    }
+
+    /// Steps over the byte that was peeked at.
+    #[inline]
+    pub(super) fn step(&mut self) {
+        self.at += 1;
+    }
+
+    #[inline]
+    pub(super) fn skip_blanks(&mut self) {
+        while let Some(b' ' | b'\t') = self.line.get(self.at) {
+            self.at += 1;
+        }
+    }
+
+    /// Skips blanks and shows the byte after them.
+    #[inline]
+    pub(super) fn peek_past_blanks(&mut self) -> Result<u8, Reason> {
+        self.skip_blanks();
+        self.peek()
+    }
+
+    /// The run of bytes up to a blank or LF, which must come.
+    #[inline]
+    pub(super) fn word(&mut self) -> Result<(&'a [u8], Option<&'a str>), Reason> {
+        let start = self.at;
+        self.skip_unless(WORD_END);
+        self.peek()?;
+        Ok((&self.line[start..self.at], self.text_of(start, self.at)))
+    }
+
+    /// The rest of the line without its LF, which must come; `None` if it does not.
+    pub(super) fn rest_of_line(&self) -> Option<&'a [u8]> {
+        self.line[self.at..].strip_suffix(b"\n")
+    }
+
+    /// What is left of the line, LF included.
+    #[inline]
+    pub(super) fn rest(&self) -> &'a [u8] {
+        &self.line[self.at..]
+    }
+
+    /// Steps over a bare metric name of `len` bytes that is known to stand here; `false`, without a step, if the
+    /// name that stands here goes on after that.
+    #[inline]
+    pub(super) fn step_over_metric_name(&mut self, len: usize) -> bool {
+        let ends = match self.line.get(self.at + len) {
+            Some(byte) => CLASS[usize::from(*byte)] & METRIC_NEXT == 0 && *byte != b'"',
+            None => false,
+        };
+        if ends {
+            self.at += len;
+        }
+        ends
+    }
+
+    /// A metric name, empty if none can start here. The byte after it must exist.
+    #[inline]
+    pub(super) fn metric_name(&mut self, scratch: &mut Scratch<'a>) -> Result<Name<'a>, Reason> {
+        self.name(METRIC_FIRST, METRIC_NEXT, QuotedPart::MetricName, scratch)
+    }
+
+    /// A label name, empty if none can start here. The byte after it must exist.
+    #[inline]
+    pub(super) fn label_name(&mut self, scratch: &mut Scratch<'a>) -> Result<Name<'a>, Reason> {
+        self.name(LABEL_FIRST, LABEL_NEXT, QuotedPart::LabelName, scratch)
+    }
+
+    #[inline]
+    fn name(&mut self, first: u8, next: u8, part: QuotedPart, scratch: &mut Scratch<'a>) -> Result<Name<'a>, Reason> {
+        let start = self.at;
+        if CLASS[usize::from(self.peek()?)] & first != 0 {
+            self.at += 1;
+            self.skip_while(next);
+        }
+        if self.peek()? == b'"' {
+            return self.name_with_quotes(start, part, scratch);
+        }
+        Ok(Name { bytes: &self.line[start..self.at], text: self.text_of(start, self.at), bare: true })
+    }
+
+    /// A name whose bare part, most often empty, began at `start` and ended at the quote that stands here.
+    #[cold]
+    fn name_with_quotes(
+        &mut self,
+        start: usize,
+        part: QuotedPart,
+        scratch: &mut Scratch<'a>,
+    ) -> Result<Name<'a>, Reason> {
+        let bare = &self.line[start..self.at];
+        let open = self.at + 1;
+        let has_escapes = self.skip_quoted(bare, part)?;
+        let close = self.at - 1;
+        self.peek()?;
+        if bare.is_empty() && !has_escapes {
+            return Ok(Name { bytes: &self.line[open..close], text: self.text_of(open, close), bare: false });
+        }
+        let name = scratch.take(bare.len() + close - open, self.line.len());
+        name[..bare.len()].copy_from_slice(bare);
+        let mut len = bare.len();
+        for byte in unescaped(&self.line[open..close]) {
+            name[len] = byte;
+            len += 1;
+        }
+        let bytes: &'a [u8] = &name[..len];
+        Ok(Name { bytes, text: str::from_utf8(bytes).ok(), bare: false })
+    }
+
+    /// A label value as escaped in the body, from the quote that stands here to behind the closing one, and as text
+    /// unless it is not UTF-8.
+    #[inline]
+    pub(super) fn label_value(&mut self) -> Result<(&'a [u8], Option<&'a str>), Reason> {
+        let open = self.at + 1;
+        self.skip_quoted(b"", QuotedPart::LabelValue)?;
+        let close = self.at - 1;
+        Ok((&self.line[open..close], self.text_of(open, close)))
+    }
+
+    /// Steps from an opening quote to behind the closing one; `true` if there are escapes in between. `before`: what
+    /// the token already consists of.
+    #[inline]
+    fn skip_quoted(&mut self, before: &[u8], part: QuotedPart) -> Result<bool, Reason> {
+        let open = self.at + 1;
+        let mut has_escapes = false;
+        self.at = open;
+        loop {
+            let Some(len) = memchr::memchr2(b'"', b'\\', &self.line[self.at..]) else {
+                return Err(self.unclosed(before, open, part));
+            };
+            self.at += len + 1;
+            if self.line[self.at - 1] == b'"' {
+                return Ok(has_escapes);
+            }
+            has_escapes = true;
+            match self.peek()? {
+                b'\\' | b'n' | b'"' => self.at += 1,
+                other => return Err(Reason::Escape(other)),
+            }
+        }
+    }
+
+    #[cold]
+    fn unclosed(&self, before: &[u8], open: usize, part: QuotedPart) -> Reason {
+        match self.line[open..].strip_suffix(b"\n") {
+            Some(so_far) => Reason::NewLine(part, before.iter().copied().chain(unescaped(so_far)).collect()),
+            None => Reason::EndOfInput,
+        }
+    }
+
+    #[inline]
+    fn text_of(&self, start: usize, end: usize) -> Option<&'a str> {
+        match self.text {
+            Some(text) => text.get(start..end),
+            None => str::from_utf8(&self.line[start..end]).ok(),
+        }
+    }
+
+    #[inline]
+    fn skip_while(&mut self, class: u8) {
+        let run = self.line[self.at..].iter().take_while(|byte| CLASS[usize::from(**byte)] & class != 0);
+        self.at += run.count();
+    }
+
+    #[inline]
+    fn skip_unless(&mut self, class: u8) {
+        let run = self.line[self.at..].iter().take_while(|byte| CLASS[usize::from(**byte)] & class == 0);
+        self.at += run.count();
+    }
+}
+
+/// The bytes that escaped text stands for. The escapes have been checked.
+pub(super) fn unescaped(escaped: &[u8]) -> impl Iterator<Item = u8> {
+    let mut bytes = escaped.iter().copied();
+    std::iter::from_fn(move || match bytes.next()? {
+        b'\\' => bytes.next().map(|byte| if byte == b'n' { b'\n' } else { byte }),
+        byte => Some(byte),
+    })
+}
+
+/// A copy of escaped text, unescaped, for a message.
+#[cold]
+pub(super) fn unescaped_token(escaped: &[u8]) -> Token {
+    unescaped(escaped).collect()
+}

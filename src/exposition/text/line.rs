@@ -1,0 +1,268 @@
+//! One line of a body: which kind of line it is, samples in both forms (SPEC 3.2, 3.3, 3.5, 3.6).
+//!
+//! Holds what lasts from line to line, the families. HELP and TYPE lines are in `comment`; where lines begin and end
+//! is the concern of the parser above.
+
+use super::cursor::{Cursor, Name, Scratch};
+use super::error::Reason;
+use super::families::{Families, Found, Suffix};
+use super::labels::{Labels, SeenNames};
+use crate::limits::PARSER_RETAINED_BYTES_MAX;
+use crate::model::name::Names;
+use crate::model::number;
+use crate::model::sample::{FamilyIx, Kind, Part, Sample, Sink};
+
+/// What is known of the body from the lines read so far.
+#[derive(Default)]
+pub(super) struct Body {
+    pub(super) names: Names,
+    pub(super) families: Families,
+    /// The family found last; messages name it until the next one is found (SPEC 3.9 item 5).
+    pub(super) current: Option<FamilyIx>,
+    pub(super) seen: SeenNames,
+    /// An unescaped help text.
+    pub(super) help: Vec<u8>,
+}
+
+impl Body {
+    /// Starts a new body, and gives back what an unusually large one took.
+    pub(super) fn reset(&mut self, names: Names) {
+        self.names = names;
+        self.families.reset();
+        self.current = None;
+        if self.seen.retained_bytes() > PARSER_RETAINED_BYTES_MAX {
+            self.seen = SeenNames::default();
+        }
+        if self.help.capacity() > PARSER_RETAINED_BYTES_MAX {
+            self.help = Vec::new();
+        }
+    }
+
+    pub(super) fn retained_bytes(&self) -> usize {
+        self.families.retained_bytes() + self.seen.retained_bytes() + self.help.capacity()
+    }
+
+    /// Reads one line, LF included unless the body ends in it.
+    pub(super) fn line<'a, S: Sink>(
+        &mut self,
+        mut cursor: Cursor<'a>,
+        mut scratch: Scratch<'a>,
+        sink: &mut S,
+    ) -> Result<(), Reason> {
+        // The body may end here, before the first byte that is no blank, and nowhere else.
+        let Ok(first) = cursor.peek_past_blanks() else { return Ok(()) };
+        match first {
+            b'\n' => Ok(()),
+            b'#' => self.comment(&mut cursor, &mut scratch, sink),
+            b'{' => self.brace_sample(&mut cursor, &mut scratch, sink),
+            _ => self.named_sample(&mut cursor, &mut scratch, sink),
+        }
+    }
+
+    fn named_sample<'a, S: Sink>(
+        &mut self,
+        cursor: &mut Cursor<'a>,
+        scratch: &mut Scratch<'a>,
+        sink: &mut S,
+    ) -> Result<(), Reason> {
+        let found = match self.families.repeated(cursor.rest()) {
+            Some((found, len)) if cursor.step_over_metric_name(len) => found,
+            _ => {
+                let name = cursor.metric_name(scratch)?;
+                if name.bytes.is_empty() {
+                    return Err(Reason::NoMetricName);
+                }
+                self.find(name, sink)?
+            }
+        };
+        self.current = Some(found.family);
+        let kind = self.sampled_kind(found.family, sink);
+        let mut labels = Labels::new(kind);
+        if cursor.peek_past_blanks()? == b'{' {
+            cursor.step();
+            while cursor.peek_past_blanks()? != b'}' {
+                let name = self.label_name(cursor, scratch)?;
+                let byte = cursor.peek_past_blanks()?;
+                if byte != b'=' {
+                    return Err(Reason::NoEquals(byte));
+                }
+                if !self.label(name, cursor, &mut labels)? {
+                    break;
+                }
+            }
+            cursor.step();
+        }
+        self.value(found, kind, &labels, cursor, sink)
+    }
+
+    fn brace_sample<'a, S: Sink>(
+        &mut self,
+        cursor: &mut Cursor<'a>,
+        scratch: &mut Scratch<'a>,
+        sink: &mut S,
+    ) -> Result<(), Reason> {
+        cursor.step();
+        let mut labels = Labels::new(Kind::Untyped);
+        let mut named = None;
+        while cursor.peek_past_blanks()? != b'}' {
+            let name = self.label_name(cursor, scratch)?;
+            let byte = cursor.peek_past_blanks()?;
+            let goes_on = if byte == b'=' {
+                self.label(name, cursor, &mut labels)?
+            } else if named.is_some() {
+                return Err(Reason::SecondMetricName { family: self.current_name() });
+            } else if byte != b',' && byte != b'}' {
+                return Err(Reason::MetricNameEnd(byte));
+            } else {
+                let found = self.find(name, sink)?;
+                let kind = self.sampled_kind(found.family, sink);
+                named = Some((found, kind));
+                labels.set_kind(kind)?;
+                if byte == b',' {
+                    cursor.step();
+                }
+                byte == b','
+            };
+            if !goes_on {
+                break;
+            }
+        }
+        cursor.step();
+        let (found, kind) = named.ok_or(Reason::NoMetricName)?;
+        self.value(found, kind, &labels, cursor, sink)
+    }
+
+    #[inline]
+    fn label_name<'a>(&self, cursor: &mut Cursor<'a>, scratch: &mut Scratch<'a>) -> Result<Name<'a>, Reason> {
+        let name = cursor.label_name(scratch)?;
+        if name.bytes.is_empty() {
+            return Err(Reason::NoLabelName { family: self.current_name() });
+        }
+        Ok(name)
+    }
+
+    /// Reads a label from its `=` on, up to its `,`, which is stepped over, or `}`; `false` if it is the last.
+    #[inline]
+    fn label<'a>(&mut self, name: Name<'a>, cursor: &mut Cursor<'a>, labels: &mut Labels<'a>) -> Result<bool, Reason> {
+        cursor.step();
+        if name.bytes == b"__name__" {
+            return Err(Reason::ReservedLabelName);
+        }
+        let text = match name.text {
+            Some(text) if name.bare || self.names.allows_label(name.bytes) => text,
+            _ => return Err(Reason::LabelName(name.bytes.into())),
+        };
+        if !labels.takes(text, &mut self.seen) {
+            return Err(Reason::DuplicateLabelName { family: self.current_name() });
+        }
+        let byte = cursor.peek_past_blanks()?;
+        if byte != b'"' {
+            return Err(Reason::NoQuote(byte));
+        }
+        let (value, value_text) = cursor.label_value()?;
+        let Some(value_text) = value_text else {
+            return Err(Reason::LabelValue(super::cursor::unescaped_token(value)));
+        };
+        labels.add(text, value_text)?;
+        match cursor.peek_past_blanks()? {
+            b',' => {
+                cursor.step();
+                Ok(true)
+            }
+            b'}' => Ok(false),
+            _ => Err(Reason::LabelValueEnd(super::cursor::unescaped_token(value))),
+        }
+    }
+
+    /// Reads what follows the name and labels of a sample, and hands the sample on.
+    #[inline]
+    fn value<'a, S: Sink>(
+        &self,
+        found: Found,
+        kind: Kind,
+        labels: &Labels<'a>,
+        cursor: &mut Cursor<'a>,
+        sink: &mut S,
+    ) -> Result<(), Reason> {
+        cursor.skip_blanks();
+        let (bytes, token) = cursor.word()?;
+        let (Some(value), Some(token)) = (number::parse(bytes), token) else {
+            return Err(Reason::Value(bytes.into()));
+        };
+        let part = part(kind, found.suffix, labels.rank());
+        if kind.is_histogram() && value < 0.0 {
+            self.check_not_count(part)?;
+        }
+        let timestamp = if cursor.peek()? == b'\n' { None } else { Some(timestamp(cursor)?) };
+        let labels = labels.as_slice();
+        sink.sample(Sample { family: found.family, part, labels, value, token, timestamp });
+        Ok(())
+    }
+
+    #[cold]
+    fn check_not_count(&self, part: Part) -> Result<(), Reason> {
+        match part {
+            Part::Count => Err(Reason::NegativeCount { family: self.current_name() }),
+            Part::Bucket(_) => Err(Reason::NegativeBucket { family: self.current_name() }),
+            _ => Ok(()),
+        }
+    }
+
+    /// The family of a name, made and announced if need be; it is the current one now.
+    pub(super) fn find<S: Sink>(&mut self, name: Name<'_>, sink: &mut S) -> Result<Found, Reason> {
+        let text = match name.text {
+            Some(text) if name.bare || self.names.allows_metric(name.bytes) => text,
+            _ => return Err(Reason::MetricName(name.bytes.into())),
+        };
+        let (found, is_new) = self.families.find_or_add(name.bytes, name.bare);
+        if is_new {
+            sink.family(found.family, text);
+        }
+        self.current = Some(found.family);
+        Ok(found)
+    }
+
+    /// The kind of a family that has a sample: untyped from now on if no TYPE line came before.
+    #[inline]
+    fn sampled_kind<S: Sink>(&mut self, family: FamilyIx, sink: &mut S) -> Kind {
+        self.families.kind(family).unwrap_or_else(|| {
+            self.families.set_kind(family, Kind::Untyped);
+            sink.kind(family, Kind::Untyped);
+            Kind::Untyped
+        })
+    }
+
+    /// The name of the current family, for a message.
+    #[cold]
+    pub(super) fn current_name(&self) -> Box<[u8]> {
+        self.current.map_or_else(Box::default, |family| self.families.name(family).into())
+    }
+}
+
+/// What a line contributes (SPEC 3.8); `rank` is its `quantile` or `le`, NaN if it has none.
+#[inline]
+fn part(kind: Kind, suffix: Suffix, rank: f64) -> Part {
+    match (kind, suffix) {
+        (Kind::Counter | Kind::Gauge | Kind::Untyped, _) => Part::Whole,
+        (_, Suffix::Count) => Part::Count,
+        (_, Suffix::Sum) => Part::Sum,
+        _ if rank.is_nan() => Part::Mention,
+        (Kind::Summary, _) => Part::Quantile(rank),
+        (Kind::Histogram | Kind::GaugeHistogram, _) => Part::Bucket(rank),
+    }
+}
+
+/// Reads a timestamp behind a value and a blank, to the end of the line (SPEC 3.3).
+#[cold]
+fn timestamp(cursor: &mut Cursor<'_>) -> Result<i64, Reason> {
+    cursor.skip_blanks();
+    let (bytes, token) = cursor.word()?;
+    let Some(timestamp) = token.and_then(|token| token.parse().ok()) else {
+        return Err(Reason::Timestamp(bytes.into()));
+    };
+    match cursor.rest_of_line() {
+        Some([]) => Ok(timestamp),
+        Some(rest) => Err(Reason::AfterTimestamp(rest.iter().copied().filter(|byte| *byte != b'\\').collect())),
+        None => Err(Reason::EndOfInput),
+    }
+}
