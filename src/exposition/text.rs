@@ -107,7 +107,7 @@ impl Parser {
     fn line<S: Sink>(&mut self, line: &[u8], text: Option<&str>, sink: &mut S) -> Result<(), ParseError> {
         let scratch = Scratch::new(&mut self.scratch);
         let result = self.body.line(Cursor::new(line, text), scratch, sink);
-        result.map_err(|reason| self.error(reason))
+        result.map_err(|reason| self.error(*reason))
     }
 
     /// Keeps a part of a line for later.

@@ -1,7 +1,7 @@
 //! Comment lines, HELP and TYPE among them (SPEC 3.4).
 
 use super::cursor::{Cursor, Scratch, unescaped};
-use super::error::Reason;
+use super::error::{Parsed, Reason, end_of_input};
 use super::line::Body;
 use crate::model::sample::{FamilyIx, Kind, Sink};
 
@@ -11,7 +11,7 @@ impl Body {
         cursor: &mut Cursor<'a>,
         scratch: &mut Scratch<'a>,
         sink: &mut S,
-    ) -> Result<(), Reason> {
+    ) -> Parsed<()> {
         cursor.step();
         if cursor.peek_past_blanks()? == b'\n' {
             return Ok(());
@@ -21,14 +21,14 @@ impl Body {
             return Ok(());
         }
         if word != b"HELP" && word != b"TYPE" {
-            return cursor.rest_of_line().map(|_| ()).ok_or(Reason::EndOfInput);
+            return cursor.rest_of_line().map(|_| ()).ok_or_else(end_of_input);
         }
         cursor.peek_past_blanks()?;
         let name = cursor.metric_name(scratch)?;
         match cursor.peek()? {
             b'\n' => return Ok(()),
             b' ' | b'\t' => {}
-            _ => return Err(Reason::MetricNameInComment),
+            _ => return Err(Reason::MetricNameInComment.into()),
         }
         let family = self.find(name, sink)?.family;
         if cursor.peek_past_blanks()? == b'\n' {
@@ -40,12 +40,12 @@ impl Body {
         }
     }
 
-    fn help_text<S: Sink>(&mut self, family: FamilyIx, cursor: &Cursor<'_>, sink: &mut S) -> Result<(), Reason> {
+    fn help_text<S: Sink>(&mut self, family: FamilyIx, cursor: &Cursor<'_>, sink: &mut S) -> Parsed<()> {
         if !self.families.take_help(family) {
-            return Err(Reason::SecondHelp { family: self.current_name() });
+            return Err(Reason::SecondHelp { family: self.current_name() }.into());
         }
         let has_escapes = check_escapes(cursor.rest())?;
-        let text = cursor.rest_of_line().ok_or(Reason::EndOfInput)?;
+        let text = cursor.rest_of_line().ok_or_else(end_of_input)?;
         if has_escapes {
             self.help.clear();
             self.help.extend(unescaped(text));
@@ -56,11 +56,11 @@ impl Body {
         Ok(())
     }
 
-    fn family_type<S: Sink>(&mut self, family: FamilyIx, cursor: &Cursor<'_>, sink: &mut S) -> Result<(), Reason> {
+    fn family_type<S: Sink>(&mut self, family: FamilyIx, cursor: &Cursor<'_>, sink: &mut S) -> Parsed<()> {
         if self.families.kind(family).is_some() {
-            return Err(Reason::SecondType { family: self.current_name() });
+            return Err(Reason::SecondType { family: self.current_name() }.into());
         }
-        let word = cursor.rest_of_line().ok_or(Reason::EndOfInput)?;
+        let word = cursor.rest_of_line().ok_or_else(end_of_input)?;
         let kind = match kind_of(word) {
             Some(kind) => kind,
             // The original drops backslashes here before it looks.
@@ -89,13 +89,13 @@ fn kind_of(word: &[u8]) -> Option<Kind> {
 }
 
 /// Whether there are escapes in the rest of a line; an error at the first that is none. LF counts as escaped byte.
-fn check_escapes(rest: &[u8]) -> Result<bool, Reason> {
+fn check_escapes(rest: &[u8]) -> Parsed<bool> {
     let mut at = 0;
     while let Some(len) = memchr::memchr(b'\\', &rest[at..]) {
         match rest.get(at + len + 1) {
             Some(b'\\' | b'n' | b'"') => at += len + 2,
-            Some(other) => return Err(Reason::Escape(*other)),
-            None => return Err(Reason::EndOfInput),
+            Some(other) => return Err(Reason::Escape(*other).into()),
+            None => return Err(Reason::EndOfInput.into()),
         }
     }
     Ok(at != 0)

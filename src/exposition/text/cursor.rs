@@ -3,7 +3,7 @@
 //! Does not know families or what a token is for. Tokens borrow from the line; only a name with escapes, or one
 //! glued together from a bare and a quoted part, is put together in the scratch buffer.
 
-use super::error::{QuotedPart, Reason, Token};
+use super::error::{Parsed, QuotedPart, Reason, Token, end_of_input};
 
 const METRIC_FIRST: u8 = 1;
 const METRIC_NEXT: u8 = 2;
@@ -30,12 +30,23 @@ const CLASS: [u8; 256] = {
 
 /// A name as read: unescaped, without quotes; not checked beyond what stands outside of quotes.
 #[derive(Clone, Copy)]
-pub(super) struct Name<'a> {
-    pub(super) bytes: &'a [u8],
-    /// The same as text; `None` if it is not UTF-8.
-    pub(super) text: Option<&'a str>,
-    /// No quotes were needed, so it is a classic name.
-    pub(super) bare: bool,
+pub(super) enum Name<'a> {
+    /// No quotes were needed, so it is a classic name; empty if none could start here.
+    Bare(&'a str),
+    /// In quotes, at least in part.
+    Quoted(&'a str),
+    /// In quotes and not UTF-8.
+    Bytes(&'a [u8]),
+}
+
+impl<'a> Name<'a> {
+    #[inline]
+    pub(super) fn bytes(self) -> &'a [u8] {
+        match self {
+            Name::Bare(text) | Name::Quoted(text) => text.as_bytes(),
+            Name::Bytes(bytes) => bytes,
+        }
+    }
 }
 
 /// Room for the names of a line that do not stand in it as they are; made when the first of them is met.
@@ -77,8 +88,8 @@ impl<'a> Cursor<'a> {
     }
 
     #[inline]
-    pub(super) fn peek(&self) -> Result<u8, Reason> {
-        self.line.get(self.at).copied().ok_or(Reason::EndOfInput)
+    pub(super) fn peek(&self) -> Parsed<u8> {
+        self.line.get(self.at).copied().ok_or_else(end_of_input)
     }
 
     /// Steps over the byte that was peeked at.
@@ -96,14 +107,14 @@ impl<'a> Cursor<'a> {
 
     /// Skips blanks and shows the byte after them.
     #[inline]
-    pub(super) fn peek_past_blanks(&mut self) -> Result<u8, Reason> {
+    pub(super) fn peek_past_blanks(&mut self) -> Parsed<u8> {
         self.skip_blanks();
         self.peek()
     }
 
     /// The run of bytes up to a blank or LF, which must come.
     #[inline]
-    pub(super) fn word(&mut self) -> Result<(&'a [u8], Option<&'a str>), Reason> {
+    pub(super) fn word(&mut self) -> Parsed<(&'a [u8], Option<&'a str>)> {
         let start = self.at;
         self.skip_unless(WORD_END);
         self.peek()?;
@@ -137,18 +148,19 @@ impl<'a> Cursor<'a> {
 
     /// A metric name, empty if none can start here. The byte after it must exist.
     #[inline]
-    pub(super) fn metric_name(&mut self, scratch: &mut Scratch<'a>) -> Result<Name<'a>, Reason> {
+    pub(super) fn metric_name(&mut self, scratch: &mut Scratch<'a>) -> Parsed<Name<'a>> {
         self.name(METRIC_FIRST, METRIC_NEXT, QuotedPart::MetricName, scratch)
     }
 
     /// A label name, empty if none can start here. The byte after it must exist.
-    #[inline]
-    pub(super) fn label_name(&mut self, scratch: &mut Scratch<'a>) -> Result<Name<'a>, Reason> {
+    #[inline(always)]
+    pub(super) fn label_name(&mut self, scratch: &mut Scratch<'a>) -> Parsed<Name<'a>> {
         self.name(LABEL_FIRST, LABEL_NEXT, QuotedPart::LabelName, scratch)
     }
 
-    #[inline]
-    fn name(&mut self, first: u8, next: u8, part: QuotedPart, scratch: &mut Scratch<'a>) -> Result<Name<'a>, Reason> {
+    // Inlined for sure: a name returned through memory costs more than reading it.
+    #[inline(always)]
+    fn name(&mut self, first: u8, next: u8, part: QuotedPart, scratch: &mut Scratch<'a>) -> Parsed<Name<'a>> {
         let start = self.at;
         if CLASS[usize::from(self.peek()?)] & first != 0 {
             self.at += 1;
@@ -157,24 +169,20 @@ impl<'a> Cursor<'a> {
         if self.peek()? == b'"' {
             return self.name_with_quotes(start, part, scratch);
         }
-        Ok(Name { bytes: &self.line[start..self.at], text: self.text_of(start, self.at), bare: true })
+        // Letters, digits, underscores and colons are always text.
+        Ok(Name::Bare(self.text_of(start, self.at).unwrap_or_default()))
     }
 
     /// A name whose bare part, most often empty, began at `start` and ended at the quote that stands here.
     #[cold]
-    fn name_with_quotes(
-        &mut self,
-        start: usize,
-        part: QuotedPart,
-        scratch: &mut Scratch<'a>,
-    ) -> Result<Name<'a>, Reason> {
+    fn name_with_quotes(&mut self, start: usize, part: QuotedPart, scratch: &mut Scratch<'a>) -> Parsed<Name<'a>> {
         let bare = &self.line[start..self.at];
         let open = self.at + 1;
         let has_escapes = self.skip_quoted(bare, part)?;
         let close = self.at - 1;
         self.peek()?;
         if bare.is_empty() && !has_escapes {
-            return Ok(Name { bytes: &self.line[open..close], text: self.text_of(open, close), bare: false });
+            return Ok(self.text_of(open, close).map_or(Name::Bytes(&self.line[open..close]), Name::Quoted));
         }
         let name = scratch.take(bare.len() + close - open, self.line.len());
         name[..bare.len()].copy_from_slice(bare);
@@ -184,13 +192,13 @@ impl<'a> Cursor<'a> {
             len += 1;
         }
         let bytes: &'a [u8] = &name[..len];
-        Ok(Name { bytes, text: str::from_utf8(bytes).ok(), bare: false })
+        Ok(str::from_utf8(bytes).map_or(Name::Bytes(bytes), Name::Quoted))
     }
 
     /// A label value as escaped in the body, from the quote that stands here to behind the closing one, and as text
     /// unless it is not UTF-8.
     #[inline]
-    pub(super) fn label_value(&mut self) -> Result<(&'a [u8], Option<&'a str>), Reason> {
+    pub(super) fn label_value(&mut self) -> Parsed<(&'a [u8], Option<&'a str>)> {
         let open = self.at + 1;
         self.skip_quoted(b"", QuotedPart::LabelValue)?;
         let close = self.at - 1;
@@ -200,13 +208,13 @@ impl<'a> Cursor<'a> {
     /// Steps from an opening quote to behind the closing one; `true` if there are escapes in between. `before`: what
     /// the token already consists of.
     #[inline]
-    fn skip_quoted(&mut self, before: &[u8], part: QuotedPart) -> Result<bool, Reason> {
+    fn skip_quoted(&mut self, before: &[u8], part: QuotedPart) -> Parsed<bool> {
         let open = self.at + 1;
         let mut has_escapes = false;
         self.at = open;
         loop {
             let Some(len) = memchr::memchr2(b'"', b'\\', &self.line[self.at..]) else {
-                return Err(self.unclosed(before, open, part));
+                return Err(self.unclosed(before, open, part).into());
             };
             self.at += len + 1;
             if self.line[self.at - 1] == b'"' {
@@ -215,7 +223,7 @@ impl<'a> Cursor<'a> {
             has_escapes = true;
             match self.peek()? {
                 b'\\' | b'n' | b'"' => self.at += 1,
-                other => return Err(Reason::Escape(other)),
+                other => return Err(Reason::Escape(other).into()),
             }
         }
     }

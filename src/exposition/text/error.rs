@@ -14,6 +14,14 @@ pub struct ParseError {
     pub reason: Reason,
 }
 
+/// What reading a part of a line gives. The reason is boxed because it never is there: results stay in registers.
+pub(super) type Parsed<T> = Result<T, Box<Reason>>;
+
+#[cold]
+pub(super) fn end_of_input() -> Box<Reason> {
+    Box::new(Reason::EndOfInput)
+}
+
 /// A token of the body, unescaped; not necessarily UTF-8.
 pub type Token = Box<[u8]>;
 

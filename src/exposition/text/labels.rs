@@ -2,7 +2,7 @@
 //! labels but part of the metric (SPEC 3.5). Does not read them.
 
 use super::cursor::unescaped_token;
-use super::error::Reason;
+use super::error::{Parsed, Reason};
 use crate::model::number;
 use crate::model::sample::{Kind, Label};
 use foldhash::fast::RandomState;
@@ -61,7 +61,7 @@ impl<'a> Labels<'a> {
     }
 
     /// Says what family the labels belong to, after some have been read (SPEC 3.6).
-    pub(super) fn set_kind(&mut self, kind: Kind) -> Result<(), Reason> {
+    pub(super) fn set_kind(&mut self, kind: Kind) -> Parsed<()> {
         self.rank_name = rank_name(kind);
         let Some(ix) = self.list.iter().position(|label| label.name == self.rank_name) else { return Ok(()) };
         let label = self.list.remove(ix);
@@ -95,7 +95,7 @@ impl<'a> Labels<'a> {
     }
 
     #[inline]
-    pub(super) fn add(&mut self, name: &'a str, value: &'a str) -> Result<(), Reason> {
+    pub(super) fn add(&mut self, name: &'a str, value: &'a str) -> Parsed<()> {
         if name == self.rank_name {
             // An escape never makes a number, so the escaped form will do.
             let rank = number::parse(value.as_bytes());

@@ -4,7 +4,7 @@
 //! is the concern of the parser above.
 
 use super::cursor::{Cursor, Name, Scratch};
-use super::error::Reason;
+use super::error::{Parsed, Reason};
 use super::families::{Families, Found, Suffix};
 use super::labels::{Labels, SeenNames};
 use crate::limits::PARSER_RETAINED_BYTES_MAX;
@@ -48,14 +48,14 @@ impl Body {
         mut cursor: Cursor<'a>,
         mut scratch: Scratch<'a>,
         sink: &mut S,
-    ) -> Result<(), Reason> {
+    ) -> Parsed<()> {
         // The body may end here, before the first byte that is no blank, and nowhere else.
-        let Ok(first) = cursor.peek_past_blanks() else { return Ok(()) };
-        match first {
-            b'\n' => Ok(()),
-            b'#' => self.comment(&mut cursor, &mut scratch, sink),
-            b'{' => self.brace_sample(&mut cursor, &mut scratch, sink),
-            _ => self.named_sample(&mut cursor, &mut scratch, sink),
+        cursor.skip_blanks();
+        match cursor.rest().first() {
+            None | Some(b'\n') => Ok(()),
+            Some(b'#') => self.comment(&mut cursor, &mut scratch, sink),
+            Some(b'{') => self.brace_sample(&mut cursor, &mut scratch, sink),
+            Some(_) => self.named_sample(&mut cursor, &mut scratch, sink),
         }
     }
 
@@ -64,13 +64,13 @@ impl Body {
         cursor: &mut Cursor<'a>,
         scratch: &mut Scratch<'a>,
         sink: &mut S,
-    ) -> Result<(), Reason> {
+    ) -> Parsed<()> {
         let found = match self.families.repeated(cursor.rest()) {
             Some((found, len)) if cursor.step_over_metric_name(len) => found,
             _ => {
                 let name = cursor.metric_name(scratch)?;
-                if name.bytes.is_empty() {
-                    return Err(Reason::NoMetricName);
+                if name.bytes().is_empty() {
+                    return Err(Reason::NoMetricName.into());
                 }
                 self.find(name, sink)?
             }
@@ -84,7 +84,7 @@ impl Body {
                 let name = self.label_name(cursor, scratch)?;
                 let byte = cursor.peek_past_blanks()?;
                 if byte != b'=' {
-                    return Err(Reason::NoEquals(byte));
+                    return Err(Reason::NoEquals(byte).into());
                 }
                 if !self.label(name, cursor, &mut labels)? {
                     break;
@@ -100,7 +100,7 @@ impl Body {
         cursor: &mut Cursor<'a>,
         scratch: &mut Scratch<'a>,
         sink: &mut S,
-    ) -> Result<(), Reason> {
+    ) -> Parsed<()> {
         cursor.step();
         let mut labels = Labels::new(Kind::Untyped);
         let mut named = None;
@@ -110,9 +110,9 @@ impl Body {
             let goes_on = if byte == b'=' {
                 self.label(name, cursor, &mut labels)?
             } else if named.is_some() {
-                return Err(Reason::SecondMetricName { family: self.current_name() });
+                return Err(Reason::SecondMetricName { family: self.current_name() }.into());
             } else if byte != b',' && byte != b'}' {
-                return Err(Reason::MetricNameEnd(byte));
+                return Err(Reason::MetricNameEnd(byte).into());
             } else {
                 let found = self.find(name, sink)?;
                 let kind = self.sampled_kind(found.family, sink);
@@ -132,36 +132,37 @@ impl Body {
         self.value(found, kind, &labels, cursor, sink)
     }
 
-    #[inline]
-    fn label_name<'a>(&self, cursor: &mut Cursor<'a>, scratch: &mut Scratch<'a>) -> Result<Name<'a>, Reason> {
+    #[inline(always)]
+    fn label_name<'a>(&self, cursor: &mut Cursor<'a>, scratch: &mut Scratch<'a>) -> Parsed<Name<'a>> {
         let name = cursor.label_name(scratch)?;
-        if name.bytes.is_empty() {
-            return Err(Reason::NoLabelName { family: self.current_name() });
+        if name.bytes().is_empty() {
+            return Err(Reason::NoLabelName { family: self.current_name() }.into());
         }
         Ok(name)
     }
 
     /// Reads a label from its `=` on, up to its `,`, which is stepped over, or `}`; `false` if it is the last.
     #[inline]
-    fn label<'a>(&mut self, name: Name<'a>, cursor: &mut Cursor<'a>, labels: &mut Labels<'a>) -> Result<bool, Reason> {
+    fn label<'a>(&mut self, name: Name<'a>, cursor: &mut Cursor<'a>, labels: &mut Labels<'a>) -> Parsed<bool> {
         cursor.step();
-        if name.bytes == b"__name__" {
-            return Err(Reason::ReservedLabelName);
+        if name.bytes() == b"__name__" {
+            return Err(Reason::ReservedLabelName.into());
         }
-        let text = match name.text {
-            Some(text) if name.bare || self.names.allows_label(name.bytes) => text,
-            _ => return Err(Reason::LabelName(name.bytes.into())),
+        let text = match name {
+            Name::Bare(text) => text,
+            Name::Quoted(text) if self.names.allows_label(text.as_bytes()) => text,
+            _ => return Err(Reason::LabelName(name.bytes().into()).into()),
         };
         if !labels.takes(text, &mut self.seen) {
-            return Err(Reason::DuplicateLabelName { family: self.current_name() });
+            return Err(Reason::DuplicateLabelName { family: self.current_name() }.into());
         }
         let byte = cursor.peek_past_blanks()?;
         if byte != b'"' {
-            return Err(Reason::NoQuote(byte));
+            return Err(Reason::NoQuote(byte).into());
         }
         let (value, value_text) = cursor.label_value()?;
         let Some(value_text) = value_text else {
-            return Err(Reason::LabelValue(super::cursor::unescaped_token(value)));
+            return Err(Reason::LabelValue(super::cursor::unescaped_token(value)).into());
         };
         labels.add(text, value_text)?;
         match cursor.peek_past_blanks()? {
@@ -170,7 +171,7 @@ impl Body {
                 Ok(true)
             }
             b'}' => Ok(false),
-            _ => Err(Reason::LabelValueEnd(super::cursor::unescaped_token(value))),
+            _ => Err(Reason::LabelValueEnd(super::cursor::unescaped_token(value)).into()),
         }
     }
 
@@ -183,11 +184,11 @@ impl Body {
         labels: &Labels<'a>,
         cursor: &mut Cursor<'a>,
         sink: &mut S,
-    ) -> Result<(), Reason> {
+    ) -> Parsed<()> {
         cursor.skip_blanks();
         let (bytes, token) = cursor.word()?;
         let (Some(value), Some(token)) = (number::parse(bytes), token) else {
-            return Err(Reason::Value(bytes.into()));
+            return Err(Reason::Value(bytes.into()).into());
         };
         let part = part(kind, found.suffix, labels.rank());
         if kind.is_histogram() && value < 0.0 {
@@ -200,21 +201,22 @@ impl Body {
     }
 
     #[cold]
-    fn check_not_count(&self, part: Part) -> Result<(), Reason> {
+    fn check_not_count(&self, part: Part) -> Parsed<()> {
         match part {
-            Part::Count => Err(Reason::NegativeCount { family: self.current_name() }),
-            Part::Bucket(_) => Err(Reason::NegativeBucket { family: self.current_name() }),
+            Part::Count => Err(Reason::NegativeCount { family: self.current_name() }.into()),
+            Part::Bucket(_) => Err(Reason::NegativeBucket { family: self.current_name() }.into()),
             _ => Ok(()),
         }
     }
 
     /// The family of a name, made and announced if need be; it is the current one now.
-    pub(super) fn find<S: Sink>(&mut self, name: Name<'_>, sink: &mut S) -> Result<Found, Reason> {
-        let text = match name.text {
-            Some(text) if name.bare || self.names.allows_metric(name.bytes) => text,
-            _ => return Err(Reason::MetricName(name.bytes.into())),
+    pub(super) fn find<S: Sink>(&mut self, name: Name<'_>, sink: &mut S) -> Parsed<Found> {
+        let (text, bare) = match name {
+            Name::Bare(text) => (text, true),
+            Name::Quoted(text) if self.names.allows_metric(text.as_bytes()) => (text, false),
+            _ => return Err(Reason::MetricName(name.bytes().into()).into()),
         };
-        let (found, is_new) = self.families.find_or_add(name.bytes, name.bare);
+        let (found, is_new) = self.families.find_or_add(text.as_bytes(), bare);
         if is_new {
             sink.family(found.family, text);
         }
@@ -254,15 +256,15 @@ fn part(kind: Kind, suffix: Suffix, rank: f64) -> Part {
 
 /// Reads a timestamp behind a value and a blank, to the end of the line (SPEC 3.3).
 #[cold]
-fn timestamp(cursor: &mut Cursor<'_>) -> Result<i64, Reason> {
+fn timestamp(cursor: &mut Cursor<'_>) -> Parsed<i64> {
     cursor.skip_blanks();
     let (bytes, token) = cursor.word()?;
     let Some(timestamp) = token.and_then(|token| token.parse().ok()) else {
-        return Err(Reason::Timestamp(bytes.into()));
+        return Err(Reason::Timestamp(bytes.into()).into());
     };
     match cursor.rest_of_line() {
         Some([]) => Ok(timestamp),
-        Some(rest) => Err(Reason::AfterTimestamp(rest.iter().copied().filter(|byte| *byte != b'\\').collect())),
-        None => Err(Reason::EndOfInput),
+        Some(rest) => Err(Reason::AfterTimestamp(rest.iter().copied().filter(|byte| *byte != b'\\').collect()).into()),
+        None => Err(Reason::EndOfInput.into()),
     }
 }
