@@ -20,3 +20,19 @@ pub fn text_parser(data: &[u8]) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seeds_pass() {
+        let seeds = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds/text_parser");
+        let mut count = 0;
+        for seed in std::fs::read_dir(seeds).unwrap() {
+            text_parser(&std::fs::read(seed.unwrap().path()).unwrap());
+            count += 1;
+        }
+        assert!(count >= 20, "{count}");
+    }
+}
