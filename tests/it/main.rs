@@ -1,0 +1,8 @@
+//! The one integration binary: the running server against black-box cases and real peers, and the house rules.
+//!
+//! One binary, so that everything links once. Support modules: `server` starts the gateway, `wire` speaks HTTP to
+//! it, `tools` finds the programs of real peers. A missing program is a failure with the command that installs it.
+
+mod cases;
+mod server;
+mod wire;

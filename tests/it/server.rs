@@ -1,0 +1,135 @@
+//! Starts the gateway on a free loopback port and stops it again.
+//!
+//! `PUSHGATEWAY_BIN` names another binary to test, the Go original say: the flags and log lines used are common.
+
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::wire;
+
+/// How long a start and a stop may take; generous, as the machine may be busy with other tests.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A running gateway. Dropping it kills the process.
+pub struct Server {
+    child: Child,
+    /// Where it listens.
+    pub addr: SocketAddr,
+}
+
+impl Server {
+    /// Starts the gateway with these flags (not the listen address) and waits until `<prefix>/-/ready` answers 200.
+    pub fn start(flags: &[&str], prefix: &str) -> Server {
+        let binary = std::env::var("PUSHGATEWAY_BIN").unwrap_or_else(|_| env!("CARGO_BIN_EXE_pushgateway").to_owned());
+        let mut child = Command::new(&binary)
+            .arg("--web.listen-address=127.0.0.1:0")
+            .args(flags)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("cannot start {binary}: {error}"));
+        let (sender, lines) = mpsc::channel();
+        let stderr = child.stderr.take().expect("stderr is piped");
+        thread::spawn(move || follow(stderr, &sender));
+        match listening_address(&lines) {
+            Ok(addr) => {
+                let server = Server { child, addr };
+                server.wait_until_ready(prefix);
+                server
+            }
+            Err(log) => {
+                let _ = child.kill();
+                panic!("{binary} {flags:?} does not listen: {:?}\n{log}", child.wait());
+            }
+        }
+    }
+
+    /// One request on a connection of its own.
+    pub fn request(&self, method: &str, path: &str, body: Option<&[u8]>) -> wire::Response {
+        wire::request(self.addr, method, path, body)
+    }
+
+    /// The exposition at `/metrics`, as text.
+    pub fn scrape(&self) -> String {
+        let response = self.request("GET", "/metrics", None);
+        assert_eq!(response.status, Some(200), "scrape: {}", response.text_lossy());
+        response.text_lossy()
+    }
+
+    /// Waits until the process has ended by itself.
+    pub fn wait_for_exit(&mut self) -> Option<ExitStatus> {
+        let end = Instant::now() + PATIENCE;
+        while Instant::now() < end {
+            if let Some(status) = self.child.try_wait().expect("the child can be waited for") {
+                return Some(status);
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+        None
+    }
+
+    fn wait_until_ready(&self, prefix: &str) {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let response = self.request("GET", &format!("{prefix}/-/ready"), None);
+            if response.status == Some(200) {
+                return;
+            }
+            assert!(Instant::now() < end, "not ready: {:?} {}", response.status, response.text_lossy());
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Reads the log to its end: a gateway with a full stderr pipe would stand still.
+fn follow(stderr: ChildStderr, sender: &Sender<String>) {
+    for line in BufReader::new(stderr).lines() {
+        let Ok(line) = line else { return };
+        let _ = sender.send(line);
+    }
+}
+
+/// The address in the `Listening on` line, else everything logged until the process ended or patience ran out.
+fn listening_address(lines: &Receiver<String>) -> Result<SocketAddr, String> {
+    let end = Instant::now() + PATIENCE;
+    let mut log = String::new();
+    while let Ok(line) = lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
+        if let Some(addr) = line.contains("Listening on").then(|| loopback_address(&line)).flatten() {
+            return Ok(addr);
+        }
+        log.push_str(&line);
+        log.push('\n');
+    }
+    Err(log)
+}
+
+/// The first `127.0.0.1:PORT` of a line.
+fn loopback_address(line: &str) -> Option<SocketAddr> {
+    let address = &line[line.find("127.0.0.1:")?..];
+    let end = address.find(|c: char| !c.is_ascii_digit() && c != '.' && c != ':').unwrap_or(address.len());
+    address[..end].parse().ok()
+}
+
+#[test]
+fn the_address_is_found_in_both_log_formats() {
+    let addr = Some(SocketAddr::from(([127, 0, 0, 1], 36027)));
+    for line in [
+        r#"ts=2026-11-23T13:11:16.729Z level=info msg="Listening on" address=127.0.0.1:36027"#,
+        r#"{"level":"info","msg":"Listening on","address":"127.0.0.1:36027"}"#,
+    ] {
+        assert_eq!(loopback_address(line), addr, "{line}");
+    }
+    assert_eq!(loopback_address("Listening on [::]:9091"), None);
+}
