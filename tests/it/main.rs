@@ -4,5 +4,8 @@
 //! it, `tools` finds the programs of real peers. A missing program is a failure with the command that installs it.
 
 mod cases;
+mod clients;
+mod prometheus;
 mod server;
+mod tools;
 mod wire;

@@ -1,0 +1,138 @@
+//! A real Prometheus scrapes the gateway, and `promtool` reads its exposition.
+
+use std::fs::File;
+use std::net::{SocketAddr, TcpListener};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::server::Server;
+use crate::tools::{self, Scratch};
+use crate::wire;
+
+const INSTALL: &str = "apt-get install --no-install-recommends prometheus";
+
+/// How long Prometheus may take to show what it should: it scrapes once a second.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+const PUSHED: &str = "# TYPE backup_rows counter\nbackup_rows{table=\"users\"} 42\nbackup_rows{table=\"orders\"} 7\n";
+
+#[test]
+fn pushed_series_are_scraped_with_their_own_labels_and_go_stale() {
+    let gateway = Server::start(&[], "");
+    let prometheus = Prometheus::start(gateway.addr);
+    push(&gateway, "/metrics/job/backup/instance/db1", PUSHED);
+    push(&gateway, "/metrics/job/report", "report_done 1\n");
+    let rows = json!([
+        [{"__name__": "backup_rows", "instance": "db1", "job": "backup", "table": "orders"}, "7"],
+        [{"__name__": "backup_rows", "instance": "db1", "job": "backup", "table": "users"}, "42"],
+    ]);
+    prometheus.wait_for("backup_rows", &rows);
+    // A group without instance: Prometheus drops the empty label and must not put its own target there.
+    prometheus.wait_for("report_done", &json!([[{"__name__": "report_done", "job": "report"}, "1"]]));
+    let target = json!({"__name__": "up", "instance": gateway.addr.to_string(), "job": "pushgateway"});
+    prometheus.wait_for("up", &json!([[target, "1"]]));
+
+    let deleted = gateway.request("DELETE", "/metrics/job/backup/instance/db1", None);
+    assert_eq!(deleted.status, Some(202));
+    prometheus.wait_for("backup_rows", &json!([]));
+    prometheus.wait_for("report_done", &json!([[{"__name__": "report_done", "job": "report"}, "1"]]));
+}
+
+#[test]
+fn promtool_reads_the_exposition() {
+    let gateway = Server::start(&[], "");
+    push(&gateway, "/metrics/job/backup/instance/db1", PUSHED);
+    push(
+        &gateway,
+        "/metrics/job@base64/YS9i",
+        "# HELP h Help \\\\ and \\n.\n# TYPE h histogram\nh_bucket{le=\"1\"} 1\n",
+    );
+    push(
+        &gateway,
+        "/metrics/job/s",
+        "# TYPE s summary\ns{quantile=\"0.5\"} NaN\ns_sum 1e300\ns_count 3\nu{v=\"\\\"\"} -Inf\n",
+    );
+    let scrape = gateway.scrape();
+    let output = tools::run(Command::new("promtool").args(["check", "metrics"]), scrape.as_bytes(), INSTALL);
+    // 0: clean, 3: read but not in the style that the linter wants. A parse error is 1.
+    let said = tools::said(&output);
+    assert!(matches!(output.status.code(), Some(0 | 3)), "promtool: {:?} {said}\n{scrape}", output.status);
+    assert!(!said.contains("error while linting"), "promtool: {said}\n{scrape}");
+}
+
+fn push(gateway: &Server, path: &str, body: &str) {
+    let response = gateway.request("PUT", path, Some(body.as_bytes()));
+    assert_eq!(response.status, Some(200), "{path}: {}", response.text_lossy());
+}
+
+/// A running Prometheus that scrapes one gateway. Dropping it kills the process.
+struct Prometheus {
+    child: Child,
+    addr: SocketAddr,
+    scratch: Scratch,
+}
+
+impl Prometheus {
+    fn start(gateway: SocketAddr) -> Prometheus {
+        let scratch = Scratch::new("prometheus");
+        let config = format!(
+            "global: {{scrape_interval: 1s, scrape_timeout: 1s}}\nscrape_configs:\n- job_name: pushgateway\n  \
+             honor_labels: true\n  static_configs: [{{targets: ['{gateway}']}}]\n"
+        );
+        let config = scratch.file("prometheus.yml", config);
+        let log = File::create(scratch.0.join("log")).expect("the log can be written");
+        let addr = free_address();
+        let mut command = Command::new("prometheus");
+        command
+            .arg(format!("--config.file={}", config.display()))
+            .arg(format!("--storage.tsdb.path={}", scratch.0.join("data").display()))
+            .arg(format!("--web.listen-address={addr}"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log);
+        let child = command.spawn().unwrap_or_else(|error| tools::missing(&command, &error, INSTALL));
+        Prometheus { child, addr, scratch }
+    }
+
+    /// Waits until an instant query has exactly this result: pairs of labels and value, in the order of the labels.
+    #[track_caller]
+    fn wait_for(&self, query: &str, wanted: &Value) {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let response = wire::request(self.addr, "GET", &format!("/api/v1/query?query={query}"), None);
+            let got = serde_json::from_slice(&response.text()).map(|document| result(&document)).unwrap_or_default();
+            if got == *wanted {
+                return;
+            }
+            if Instant::now() >= end {
+                let log = std::fs::read_to_string(self.scratch.0.join("log")).unwrap_or_default();
+                panic!("{query} is {got}, wanted {wanted}; the log of Prometheus:\n{log}");
+            }
+            thread::sleep(Duration::from_millis(100));
+        }
+    }
+}
+
+impl Drop for Prometheus {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The result of an instant query as sorted pairs of labels and value; null while there is none.
+fn result(document: &Value) -> Value {
+    let Some(series) = document["data"]["result"].as_array() else { return Value::Null };
+    let mut pairs: Vec<Value> = series.iter().map(|one| json!([one["metric"], one["value"][1]])).collect();
+    pairs.sort_by_key(Value::to_string);
+    Value::Array(pairs)
+}
+
+/// A port that was free a moment ago: Prometheus does not say which one it was given for port 0.
+fn free_address() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a loopback port is free");
+    listener.local_addr().expect("a bound listener has an address")
+}
