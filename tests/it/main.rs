@@ -7,5 +7,6 @@ mod cases;
 mod clients;
 mod prometheus;
 mod server;
+mod tidy;
 mod tools;
 mod wire;
