@@ -6,6 +6,7 @@
 mod cases;
 mod clients;
 mod prometheus;
+mod seeds;
 mod server;
 mod tidy;
 mod tools;

@@ -1,0 +1,4 @@
+//! Fuzzes a run of operations on the store; the body and its oracle are in the library, where tests replay the seeds.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| pushgateway::fuzz::store::store_ops(data));
