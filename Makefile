@@ -1,0 +1,40 @@
+# What there is to do here: run, build, test, fuzz-smoke.
+
+TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
+JOBS ?= 2
+FUZZ_TARGETS := $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs)))
+FUZZ_SECONDS ?= 10
+
+.PHONY: run build test check tools fuzz-smoke
+
+# The gateway on :9091.
+run:
+	cargo run --release
+
+build:
+	cargo build --release --jobs $(JOBS)
+
+# Everything that has to hold before a change goes in. Installs what it needs, and only what is missing.
+test: tools
+	$(MAKE) check
+	$(MAKE) fuzz-smoke
+
+check:
+	cargo fmt --check
+	cargo clippy --all-targets --jobs $(JOBS) -- -D warnings
+	RUST_BACKTRACE=0 cargo test --jobs $(JOBS) --no-fail-fast -- --test-threads=$(JOBS)
+
+tools:
+	tests/install-tools.sh '$(TARGET)'
+
+# Each target for a few seconds, from the seeds and what earlier runs found. No sanitizer: there is no unsafe code
+# to watch, and a stable toolchain can build it.
+fuzz-smoke:
+	cargo fuzz --version >/dev/null 2>&1 || cargo install cargo-fuzz --version 0.13.2 --locked
+	cargo fuzz build --sanitizer none --target-dir '$(TARGET)/fuzz'
+	@set -e; for target in $(FUZZ_TARGETS); do \
+	  mkdir -p fuzz/corpus/$$target; \
+	  echo "fuzz: $$target for $(FUZZ_SECONDS) s"; \
+	  cargo fuzz run --sanitizer none --target-dir '$(TARGET)/fuzz' $$target fuzz/corpus/$$target fuzz/seeds/$$target \
+	    -- -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 -verbosity=0; \
+	done

@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# Installs what the tests need, and only what is missing: programs from Debian, the Python client into the target
+# directory, the Rust components of the toolchain in use.
+# usage: install-tools.sh TARGET_DIRECTORY
+set -euo pipefail
+cd "$(dirname "$0")"
+target=$1
+
+as_root() {
+  if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
+}
+
+# Installing a Debian package may start its service, which would take ports: a policy forbids that meanwhile.
+install_packages() {
+  local policy=/usr/sbin/policy-rc.d
+  if [ ! -e "$policy" ]; then
+    printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
+    as_root chmod 755 "$policy"
+    trap 'as_root rm -f /usr/sbin/policy-rc.d' EXIT
+  fi
+  as_root apt-get update
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@"
+}
+
+packages=()
+command -v prometheus >/dev/null && command -v promtool >/dev/null || packages+=(prometheus)
+command -v curl >/dev/null || packages+=(curl)
+command -v c++ >/dev/null || packages+=(g++)
+python3 -c 'import venv, ensurepip' 2>/dev/null || packages+=(python3 python3-venv)
+[ ${#packages[@]} = 0 ] || install_packages "${packages[@]}"
+
+# A virtual environment that was moved or half made is made anew.
+if ! cmp -s clients/requirements.txt "$target/clients/installed.txt" || ! "$target/clients/bin/python" -c 'import prometheus_client'; then
+  python3 -m venv --clear "$target/clients"
+  "$target/clients/bin/pip" install --quiet --requirement clients/requirements.txt
+  cp clients/requirements.txt "$target/clients/installed.txt"
+fi
+
+cargo fmt --version >/dev/null 2>&1 || rustup component add rustfmt
+cargo clippy --version >/dev/null 2>&1 || rustup component add clippy
