@@ -3,7 +3,10 @@
 //! Every crash that fuzzing finds becomes a file there. A failing input is written below the target directory.
 
 use std::fs;
+use std::ops::Range;
 use std::path::Path;
+
+use pushgateway::random::Random;
 
 use crate::tools::Scratch;
 
@@ -11,7 +14,10 @@ use crate::tools::Scratch;
 type Body = fn(&[u8]);
 
 /// The targets: the name of the folder, and the body that `fuzz/fuzz_targets/<name>.rs` calls.
-const TARGETS: &[(&str, Body)] = &[];
+const TARGETS: &[(&str, Body)] = &[
+    ("grouping_key", pushgateway::fuzz::grouping::grouping_key),
+    ("http_connection", pushgateway::fuzz::http::http_connection),
+];
 
 /// How many mutations of each seed are tried.
 const MUTATIONS: u64 = 300;
@@ -62,9 +68,9 @@ fn seeds_and_their_mutations_pass() {
         assert!(!seeds.is_empty(), "no seeds below fuzz/seeds/{target}");
         for (number, (name, seed)) in seeds.iter().enumerate() {
             replay(target, name, *body, seed);
-            let mut random = Random(number as u64 + 1);
+            let mut random = Random::new(number as u64);
             for _ in 0..MUTATIONS {
-                let other = &seeds[random.below(seeds.len())].1;
+                let other = &seeds[below(&mut random, seeds.len())].1;
                 replay(target, name, *body, &mutated(seed, other, &mut random));
             }
         }
@@ -129,7 +135,7 @@ fn root() -> &'static Path {
 /// The seed after a few changes.
 fn mutated(seed: &[u8], other: &[u8], random: &mut Random) -> Vec<u8> {
     let mut bytes = seed.to_vec();
-    for _ in 0..=random.below(4) {
+    for _ in 0..=below(random, 4) {
         change(&mut bytes, other, random);
     }
     bytes
@@ -137,11 +143,11 @@ fn mutated(seed: &[u8], other: &[u8], random: &mut Random) -> Vec<u8> {
 
 /// One change: a bit, a cut, a repetition, a piece of another seed, or a token.
 fn change(bytes: &mut Vec<u8>, other: &[u8], random: &mut Random) {
-    let range = random.range(bytes.len());
-    match random.below(6) {
+    let range = range_within(random, bytes.len());
+    match below(random, 6) {
         0 if !bytes.is_empty() => {
-            let at = random.below(bytes.len());
-            bytes[at] ^= 1 << random.below(8);
+            let at = below(random, bytes.len());
+            bytes[at] ^= 1 << below(random, 8);
         }
         1 => drop(bytes.drain(range)),
         2 => bytes.truncate(range.end),
@@ -150,43 +156,31 @@ fn change(bytes: &mut Vec<u8>, other: &[u8], random: &mut Random) {
             bytes.splice(range.start..range.start, copy);
         }
         4 => {
-            let piece = random.range(other.len());
+            let piece = range_within(random, other.len());
             bytes.splice(range, other[piece].iter().copied());
         }
         _ => {
-            let token = TOKENS[random.below(TOKENS.len())];
+            let token = TOKENS[below(random, TOKENS.len())];
             bytes.splice(range.start..range.start, token.bytes());
         }
     }
 }
 
-/// A generator of the xorshift kind: the same numbers on every machine.
-struct Random(u64);
+/// A number below the bound, which is not zero.
+fn below(random: &mut Random, bound: usize) -> usize {
+    usize::try_from(random.below(bound as u64)).expect("the bound was a usize")
+}
 
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 16
-    }
-
-    /// A number below the bound, which is not zero.
-    fn below(&mut self, bound: usize) -> usize {
-        usize::try_from(self.next()).unwrap_or(usize::MAX) % bound
-    }
-
-    /// A range within a length.
-    fn range(&mut self, length: usize) -> std::ops::Range<usize> {
-        let (one, two) = (self.below(length + 1), self.below(length + 1));
-        one.min(two)..one.max(two)
-    }
+/// A range within a length.
+fn range_within(random: &mut Random, length: usize) -> Range<usize> {
+    let (one, two) = (below(random, length + 1), below(random, length + 1));
+    one.min(two)..one.max(two)
 }
 
 #[test]
 fn mutations_are_the_same_every_time_and_differ_among_themselves() {
     let run = || -> Vec<Vec<u8>> {
-        let mut random = Random(7);
+        let mut random = Random::new(7);
         (0..100).map(|_| mutated(b"a{b=\"c\"} 1\n", b"PUT / HTTP/1.1\r\n", &mut random)).collect()
     };
     assert_eq!(run(), run());

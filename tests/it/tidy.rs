@@ -12,7 +12,8 @@ use std::path::{Path, PathBuf};
 const LAYERS: &[(&str, &[&str])] = &[
     ("limits", &[]),
     ("model", &["limits"]),
-    ("log", &["limits"]),
+    ("log", &["limits", "model"]),
+    ("random", &[]),
     ("exposition", &["limits", "model"]),
     ("store", &["limits", "model"]),
     ("http", &["limits", "model"]),
