@@ -376,7 +376,7 @@ fn unsupported(request: &Request<'_>) -> Option<Reply> {
         return Some(Reply::error(415, &text));
     }
     let content_type = request.headers.first("content-type").unwrap_or_default().to_ascii_lowercase();
-    content_type.starts_with(b"application/vnd.google.protobuf").then(|| {
-        Reply::error(415, &"protobuf is not supported by this version; push the text format")
-    })
+    content_type
+        .starts_with(b"application/vnd.google.protobuf")
+        .then(|| Reply::error(415, &"protobuf is not supported by this version; push the text format"))
 }

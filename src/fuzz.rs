@@ -1,7 +1,6 @@
-//! Placeholder.
-
-pub mod grouping;
 //! The bodies of the fuzz targets, so that `cargo test` can replay their seeds. Not part of the program.
 
+pub mod grouping;
 pub mod http;
+pub mod store;
 pub mod text;

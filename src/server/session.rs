@@ -193,11 +193,8 @@ impl Session {
         if self.output.capacity() == 0 {
             std::mem::swap(&mut self.output, &mut shared.output);
         }
-        let mut share = Share {
-            read: READ_BYTES_PER_TURN_MAX,
-            written: WRITE_BYTES_PER_TURN_MAX,
-            requests: REQUESTS_PER_TURN_MAX,
-        };
+        let mut share =
+            Share { read: READ_BYTES_PER_TURN_MAX, written: WRITE_BYTES_PER_TURN_MAX, requests: REQUESTS_PER_TURN_MAX };
         let next = self.turn(&mut share, app, shared, clock);
         if share.read < READ_BYTES_PER_TURN_MAX || share.written < WRITE_BYTES_PER_TURN_MAX {
             self.note_progress();
@@ -307,14 +304,7 @@ impl Session {
 
     /// Hands input to HTTP and its events to the application, until an answer has to be sent first; how much was
     /// used.
-    fn receive(
-        &mut self,
-        input: &[u8],
-        share: &mut Share,
-        app: &mut App,
-        shared: &mut Shared,
-        clock: Clock,
-    ) -> usize {
+    fn receive(&mut self, input: &[u8], share: &mut Share, app: &mut App, shared: &mut Shared, clock: Clock) -> usize {
         let mut used = 0;
         while matches!(self.body, Outgoing::Nothing) && share.requests > 0 {
             let (consumed, event) = self.http.receive(&input[used..]);
@@ -356,7 +346,8 @@ impl Session {
         if self.is_last || reply.closes {
             self.http.end_after_response();
         }
-        let headers: SmallVec<[(&str, &str); 6]> = reply.headers.iter().map(|(name, value)| (*name, &**value)).collect();
+        let headers: SmallVec<[(&str, &str); 6]> =
+            reply.headers.iter().map(|(name, value)| (*name, &**value)).collect();
         let body = match &reply.body {
             ReplyBody::Empty => Body::Empty,
             ReplyBody::Bytes(bytes) => Body::Bytes(bytes),
@@ -457,13 +448,7 @@ impl Session {
 }
 
 /// Tells the application what arrived.
-fn take_event(
-    event: Event<'_>,
-    push: &mut Option<Box<Push>>,
-    peer: SocketAddr,
-    app: &mut App,
-    clock: Clock,
-) -> Step {
+fn take_event(event: Event<'_>, push: &mut Option<Box<Push>>, peer: SocketAddr, app: &mut App, clock: Clock) -> Step {
     match event {
         Event::Request(request) => match app.request(&request, peer, clock.now()) {
             Answer::Reply(reply) => Step::Answer(reply),

@@ -17,6 +17,8 @@ type Body = fn(&[u8]);
 const TARGETS: &[(&str, Body)] = &[
     ("grouping_key", pushgateway::fuzz::grouping::grouping_key),
     ("http_connection", pushgateway::fuzz::http::http_connection),
+    ("store_ops", pushgateway::fuzz::store::store_ops),
+    ("text_parser", pushgateway::fuzz::text::text_parser),
 ];
 
 /// How many mutations of each seed are tried.
