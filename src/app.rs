@@ -85,6 +85,7 @@ pub struct App {
     path: Vec<u8>,
     labels: GroupingLabels,
     key: GroupKey,
+    #[expect(clippy::vec_box, reason = "pushes are handed out boxed: they are large, and sessions small")]
     idle_pushes: Vec<Box<Push>>,
     idle_snapshots: Vec<Snapshot>,
 }

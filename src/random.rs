@@ -29,7 +29,7 @@ impl Random {
 
     /// A number from 0 to below `end`.
     pub fn below(&mut self, end: u64) -> u64 {
-        (u128::from(self.bits()) * u128::from(end) >> 64) as u64
+        ((u128::from(self.bits()) * u128::from(end)) >> 64) as u64
     }
 
     /// Puts a list into random order.

@@ -57,6 +57,8 @@ struct Shared {
     /// Where answers are written, lent to the session at work.
     output: Vec<u8>,
     date: HttpDate,
+    /// When the turn began: precise enough for deadlines.
+    now: Instant,
 }
 
 /// The clocks, read once per turn and where a duration is measured.
@@ -84,7 +86,7 @@ impl Server {
             ready: VecDeque::new(),
             accepting: Vec::new(),
             clock: Clock { started },
-            shared: Shared { input, output: Vec::new(), date },
+            shared: Shared { input, output: Vec::new(), date, now: started },
             next_sweep: started + SWEEP_INTERVAL,
             shutdown_at: None,
         })
@@ -120,6 +122,7 @@ impl Server {
     /// One turn: waits for something to happen, at most for `timeout` if there is one, and deals with it.
     pub fn turn(&mut self, timeout: Option<Duration>) -> io::Result<Control> {
         self.reactor.wait(self.patience(timeout))?;
+        self.shared.now = Instant::now();
         self.shared.date.update(self.clock.now().wall);
         self.collect_ready();
         self.accept();
@@ -141,7 +144,7 @@ impl Server {
         if self.sessions.is_empty() && !self.accepting.contains(&true) {
             return timeout;
         }
-        let sweep = self.next_sweep.saturating_duration_since(Instant::now());
+        let sweep = self.next_sweep.saturating_duration_since(self.shared.now);
         Some(timeout.map_or(sweep, |timeout| timeout.min(sweep)))
     }
 
@@ -179,7 +182,7 @@ impl Server {
             while self.accepting[at] && self.may_accept() && budget > 0 {
                 budget -= 1;
                 match self.reactor.accept(at) {
-                    Ok(Some((stream, peer))) => self.open_session(Session::new(stream, peer, Instant::now())),
+                    Ok(Some((stream, peer))) => self.open_session(Session::new(stream, peer, self.shared.now)),
                     Ok(None) => self.accepting[at] = false,
                     Err(error) => {
                         // No descriptors left, most likely: the next sweep tries again.
@@ -228,7 +231,7 @@ impl Server {
     /// Looks at all deadlines, once an interval. Few sessions are late at any time, and looking at one costs next to
     /// nothing, so there is no queue of deadlines to be kept.
     fn sweep(&mut self) {
-        let now = Instant::now();
+        let now = self.shared.now;
         if now < self.next_sweep {
             return;
         }
@@ -244,7 +247,7 @@ impl Server {
 
     /// Stops listening, lets go of connections that are idle, and gives the others a bounded time.
     fn begin_shutdown(&mut self) {
-        self.shutdown_at = Some(Instant::now() + SHUTDOWN_TIME_MAX);
+        self.shutdown_at = Some(self.shared.now + SHUTDOWN_TIME_MAX);
         self.reactor.close_listeners();
         self.accepting.fill(false);
         let idle: Vec<_> = self.sessions.iter().filter(|(_, session)| session.is_idle()).map(|(key, _)| key).collect();

@@ -149,6 +149,7 @@ impl Store {
             return Err(Refusal::Timestamps);
         }
         self.resolve(staged);
+        self.warm(group);
         let resolved = std::mem::take(&mut self.resolved);
         let problems =
             Check { catalog: &self.catalog, pages: &self.pages, staged, resolved: &resolved, group, mode }.problems();
@@ -267,6 +268,13 @@ impl Store {
             self.resolved.push(Resolved { id, ix });
         }
         self.resolved.sort_unstable_by_key(|resolved| resolved.id);
+    }
+
+    /// Fetches what the push at hand will write over; see [`Pages::warm`].
+    fn warm(&self, group: GroupId) {
+        let group = self.catalog.group(group);
+        let families = self.resolved.iter().map(|resolved| resolved.id).chain([FamilyId::PUSH_TIME]);
+        self.pages.warm(families.filter_map(|family| group.holding(family)?.home));
     }
 
     fn apply(&mut self, group: GroupId, staged: &mut Staged, resolved: &[Resolved], mode: Mode, at: Timestamp) {

@@ -197,7 +197,7 @@ impl Session {
             Share { read: READ_BYTES_PER_TURN_MAX, written: WRITE_BYTES_PER_TURN_MAX, requests: REQUESTS_PER_TURN_MAX };
         let next = self.turn(&mut share, app, shared, clock);
         if share.read < READ_BYTES_PER_TURN_MAX || share.written < WRITE_BYTES_PER_TURN_MAX {
-            self.note_progress();
+            self.note_progress(shared.now);
         }
         if self.sent == self.output.len() {
             self.output.clear();
@@ -218,7 +218,7 @@ impl Session {
             }
             match self.http.disposition() {
                 Disposition::Continue | Disposition::Drain => {}
-                Disposition::LingerClose => self.linger(),
+                Disposition::LingerClose => self.linger(shared.now),
                 Disposition::Close => return Next::Close,
             }
             if share.read == 0 || share.requests == 0 {
@@ -234,7 +234,7 @@ impl Session {
 
     // ---- deadlines ----
 
-    fn note_progress(&mut self) {
+    fn note_progress(&mut self, now: Instant) {
         let phase = if self.phase == Phase::Linger {
             Phase::Linger
         } else if !self.is_flushed() {
@@ -248,20 +248,20 @@ impl Session {
         };
         // Every byte of a body or an answer renews the patience; a head and a last goodbye have to end.
         if phase != self.phase || !matches!(phase, Phase::Head | Phase::Linger) {
-            self.enter(phase);
+            self.enter(phase, now);
         }
     }
 
-    fn enter(&mut self, phase: Phase) {
+    fn enter(&mut self, phase: Phase, now: Instant) {
         self.phase = phase;
-        self.deadline = Instant::now() + phase.patience();
+        self.deadline = now + phase.patience();
     }
 
     /// Sends no more, and discards what still comes for a while.
-    fn linger(&mut self) {
+    fn linger(&mut self, now: Instant) {
         if self.phase != Phase::Linger {
             self.stream.shutdown_write();
-            self.enter(Phase::Linger);
+            self.enter(Phase::Linger, now);
         }
     }
 

@@ -187,7 +187,8 @@ pub fn metric_lines<'a>(
     let is_compound = kind.is_histogram() || kind == Kind::Summary;
     let mut opening = Vec::new();
     write_opening(&mut opening, name, if is_compound { "_count" } else { "" });
-    lines(pieces).filter_map(move |line| line.starts_with(&opening).then(|| (line, label_set(line, opening.len()))))
+    let opening_len = opening.len();
+    lines(pieces).filter(move |line| line.starts_with(&opening)).map(move |line| (line, label_set(line, opening_len)))
 }
 
 /// The lines of pieces of whole lines, each without its LF.
