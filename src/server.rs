@@ -8,6 +8,7 @@
 //! ```
 
 mod session;
+mod start;
 
 use std::collections::VecDeque;
 use std::io;
@@ -25,6 +26,8 @@ use crate::model::time::Timestamp;
 use crate::net::{Reactor, Ready};
 
 use session::{Next, Session};
+
+pub use start::{serve, version};
 
 /// Whether the loop goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

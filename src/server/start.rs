@@ -1,0 +1,61 @@
+//! From flags to a server that listens: settings, the first log lines, sockets.
+
+use std::time::SystemTime;
+
+use super::Server;
+use crate::app::{App, Settings};
+use crate::cli::address::ListenAddress;
+use crate::cli::flags::Flags;
+use crate::log::{Format, Level, Logger, Value};
+use crate::model::build::Build;
+use crate::model::time::Timestamp;
+
+/// The lines that `--version` prints (SPEC 11.1).
+pub fn version() -> String {
+    format!("{}\n", Build::current().version_text())
+}
+
+/// Serves as the flags say until a signal or a client ends it.
+///
+/// # Errors
+/// Why it cannot serve, or not any longer; it has been logged.
+pub fn serve(flags: &Flags) -> Result<(), String> {
+    let level = Level::named(&flags.log_level).unwrap_or(Level::Info);
+    let format = Format::named(&flags.log_format).unwrap_or(Format::Logfmt);
+    let mut log = Logger::stderr(level, format);
+    greet(flags, &mut log);
+    let outcome = flags.unsupported().and_then(|()| run(flags, log));
+    if let Err(reason) = &outcome {
+        Logger::stderr(level, format).error("HTTP server stopped", &[("err", Value::Str(reason))]);
+    }
+    outcome
+}
+
+fn greet(flags: &Flags, log: &mut Logger) {
+    let build = Build::current();
+    log.info("starting pushgateway", &[("version", Value::Shown(&build.info()))]);
+    log.info("Build context", &[("build_context", Value::Shown(&build.context()))]);
+    log.debug("external URL", &[("url", Value::Str(&flags.external_url.text))]);
+    log.debug("path prefix used externally", &[("path", Value::Str(&flags.external_prefix()))]);
+    log.debug("path prefix for internal routing", &[("path", Value::Str(&flags.route_prefix))]);
+}
+
+fn run(flags: &Flags, log: Logger) -> Result<(), String> {
+    let settings = Settings {
+        route_prefix: flags.route_prefix.clone(),
+        telemetry_path: flags.telemetry_path.clone(),
+        link_prefix: flags.external_prefix(),
+        has_admin_api: flags.enable_admin_api,
+        has_lifecycle: flags.enable_lifecycle,
+        flags: flags.listing(),
+        build: Build::current(),
+        started: Timestamp::from_system(SystemTime::now()),
+    };
+    let mut server = Server::new(App::new(settings, log)).map_err(|error| error.to_string())?;
+    server.watch_signals().map_err(|error| format!("cannot watch signals: {error}"))?;
+    for address in &flags.listen_addresses {
+        let parsed = ListenAddress::parse(address).map_err(|error| error.to_string())?;
+        server.listen(&parsed).map_err(|error| format!("listen tcp {address}: {error}"))?;
+    }
+    server.run().map_err(|error| error.to_string())
+}
