@@ -87,7 +87,7 @@ impl Input<'_> {
         let names = if is_compound { &LABELS[..3] } else { &LABELS[..] };
         let count = match self.byte() {
             byte @ 0..=250 => usize::from(byte & 3),
-            byte => usize::from(byte) * 10,
+            byte => usize::from(byte) * 3,
         };
         let mut metrics = Vec::new();
         for at in 0..count {
@@ -95,7 +95,8 @@ impl Input<'_> {
             if count > 3 {
                 labels.push(("id".to_owned(), format!("{at:010}")));
             }
-            if !is_compound || !metrics.iter().any(|(known, _)| *known == labels) {
+            // Long ones are told apart by their id already.
+            if !is_compound || count > 3 || !metrics.iter().any(|(known, _)| *known == labels) {
                 metrics.push((labels, if is_compound { 5 } else { at as i64 }));
             }
         }

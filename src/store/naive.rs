@@ -361,19 +361,19 @@ impl Family {
 /// A pushed family as it is stored: labels merged with the grouping labels.
 fn merged(family: &PushedFamily, grouping: &LabelSet) -> Family {
     let mut metrics: Vec<(LabelSet, i64)> = Vec::new();
-    let mut raw: Vec<LabelSet> = Vec::new();
+    let mut raw: BTreeMap<LabelSet, usize> = BTreeMap::new();
     for (labels, value) in &family.metrics {
         let written = label_set(labels);
         let is_compound = family.kind.is_histogram() || family.kind == Kind::Summary;
-        if let Some(at) = raw.iter().position(|known| is_compound && *known == written) {
+        if let Some(at) = raw.get(&written).copied().filter(|_| is_compound) {
             // A further bucket or quantile is kept beside the first; runs avoid that by giving the same value.
             metrics[at].1 = *value;
             continue;
         }
         let mut set = written.clone();
         set.extend(grouping.clone());
+        raw.insert(written, metrics.len());
         metrics.push((with_instance(&set), *value));
-        raw.push(written);
     }
     Family { kind: family.kind, help: family.help.clone(), metrics }
 }
