@@ -85,6 +85,8 @@ pub struct Store {
     resolved: Vec<Resolved>,
     /// Working memory: text of one entry.
     text: Vec<u8>,
+    /// Working memory: the name of one series.
+    part: String,
 }
 
 impl Default for Store {
@@ -106,8 +108,8 @@ impl Store {
             family.help = Some(Rc::from(help(what).as_bytes()));
             family.own = Some(OwnFamily { demands_help: false });
         }
-        let (notes, resolved, text) = (HashMap::new(), Vec::new(), Vec::new());
-        Self { catalog, pages: Pages::default(), notes, resolved, text }
+        let (notes, resolved, text, part) = (HashMap::new(), Vec::new(), Vec::new(), String::new());
+        Self { catalog, pages: Pages::default(), notes, resolved, text, part }
     }
 
     // ---- the gateway's own metrics ----
@@ -151,8 +153,8 @@ impl Store {
         self.resolve(staged);
         self.warm(group);
         let resolved = std::mem::take(&mut self.resolved);
-        let problems =
-            Check { catalog: &self.catalog, pages: &self.pages, staged, resolved: &resolved, group, mode }.problems();
+        let Self { catalog, pages, part, .. } = self;
+        let problems = Check { catalog, pages, staged, resolved: &resolved, group, mode, part }.problems();
         let outcome = if problems.is_empty() {
             self.apply(group, staged, &resolved, mode, at);
             Ok(())

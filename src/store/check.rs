@@ -42,17 +42,21 @@ pub struct Check<'a> {
     pub group: GroupId,
     /// What becomes of the families of the group that the push does not name.
     pub mode: Mode,
+    /// Working memory: the name of a part.
+    pub part: &'a mut String,
 }
 
 impl Check<'_> {
     /// Everything that is wrong with the push.
     pub fn problems(&mut self) -> Problems {
         let mut problems = self.staged.problems().clone();
+        let mut part = std::mem::take(self.part);
         for resolved in self.resolved {
-            if self.check_kind(*resolved, &mut problems) && self.check_names(*resolved, &mut problems) {
+            if self.check_kind(*resolved, &mut problems) && self.check_names(*resolved, &mut part, &mut problems) {
                 self.check_other_groups(*resolved, &mut problems);
             }
         }
+        *self.part = part;
         self.check_repeats(&mut problems);
         problems
     }
@@ -81,8 +85,8 @@ impl Check<'_> {
         true
     }
 
-    /// Numbers 7 and 8; whether the family passed.
-    fn check_names(&self, Resolved { ix, .. }: Resolved, problems: &mut Problems) -> bool {
+    /// Numbers 7 and 8; whether the family passed. `part` is working memory.
+    fn check_names(&self, Resolved { ix, .. }: Resolved, part: &mut String, problems: &mut Problems) -> bool {
         let (kind, name) = (self.staged.pushed(ix).kind(), self.staged.name(ix));
         for suffix in SUFFIXES {
             let Some(whole) = name.strip_suffix(suffix).filter(|whole| !whole.is_empty()) else { continue };
@@ -94,10 +98,12 @@ impl Check<'_> {
             }
         }
         for suffix in claims(kind) {
-            let part = format!("{name}{suffix}");
+            part.clear();
+            part.push_str(name);
+            part.push_str(suffix);
             // A part in the same push reports the collision itself.
-            if self.kind_after(&part).is_some() && !self.is_pushed(&part) {
-                problems.add(Problem::whole_collides(name, &part));
+            if self.kind_after(part).is_some() && !self.is_pushed(part) {
+                problems.add(Problem::whole_collides(name, part));
                 return false;
             }
         }
@@ -108,16 +114,16 @@ impl Check<'_> {
     fn check_other_groups(&self, Resolved { id, ix }: Resolved, problems: &mut Problems) {
         let own_shape = self.catalog.group(self.group).shape;
         let shapes = &self.catalog.family(id).shapes;
-        let others: Vec<ShapeId> = shapes.iter().map(|(shape, _)| *shape).filter(|shape| *shape != own_shape).collect();
-        if others.is_empty() {
+        let others = || shapes.iter().map(|(shape, _)| *shape).filter(|shape| *shape != own_shape);
+        if others().next().is_none() {
             return;
         }
         let (kind, name) = (self.staged.pushed(ix).kind(), self.staged.name(ix));
         let mut suspects: Vec<(GroupId, &[u8], &[u8])> = Vec::new();
         let mut key = GroupKey::default();
         for (line, labels) in metric_lines(self.staged.pieces(ix), name, kind) {
-            for shape in &others {
-                let group = self.project(labels, *shape, &mut key).filter(|group| *group != self.group);
+            for shape in others() {
+                let group = self.project(labels, shape, &mut key).filter(|group| *group != self.group);
                 if let Some(group) = group.filter(|group| self.catalog.group(*group).holding(id).is_some()) {
                     suspects.push((group, labels, line));
                 }

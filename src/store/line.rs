@@ -8,6 +8,7 @@ use memchr::{memchr, memrchr};
 use smallvec::SmallVec;
 
 use crate::model::escape::{write_label_value, write_name};
+use crate::model::name::is_classic_metric_name;
 use crate::model::sample::{Kind, Label};
 
 /// The label that every series carries, empty unless pushed (SPEC 5.3).
@@ -185,10 +186,39 @@ pub fn metric_lines<'a>(
     kind: Kind,
 ) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
     let is_compound = kind.is_histogram() || kind == Kind::Summary;
-    let mut opening = Vec::new();
-    write_opening(&mut opening, name, if is_compound { "_count" } else { "" });
-    let opening_len = opening.len();
-    lines(pieces).filter(move |line| line.starts_with(&opening)).map(move |line| (line, label_set(line, opening_len)))
+    let opening = Opening::new(name, if is_compound { "_count" } else { "" });
+    lines(pieces).filter_map(move |line| {
+        let labels = opening.strip_from(line)?;
+        let close = memrchr(b'}', labels).expect("stored lines have labels");
+        Some((line, &labels[..close]))
+    })
+}
+
+/// What [`write_opening`] writes, to be recognized. Classic names are not written out for that.
+enum Opening<'n> {
+    Classic { name: &'n str, suffix: &'static str },
+    Quoted(Vec<u8>),
+}
+
+impl<'n> Opening<'n> {
+    fn new(name: &'n str, suffix: &'static str) -> Self {
+        if is_classic_metric_name(name.as_bytes()) {
+            return Self::Classic { name, suffix };
+        }
+        let mut opening = Vec::new();
+        write_opening(&mut opening, name, suffix);
+        Self::Quoted(opening)
+    }
+
+    /// What stands behind it in a line that begins with it.
+    fn strip_from<'a>(&self, line: &'a [u8]) -> Option<&'a [u8]> {
+        match self {
+            Self::Classic { name, suffix } => {
+                line.strip_prefix(name.as_bytes())?.strip_prefix(suffix.as_bytes())?.strip_prefix(b"{")
+            }
+            Self::Quoted(opening) => line.strip_prefix(opening.as_slice()),
+        }
+    }
 }
 
 /// The lines of pieces of whole lines, each without its LF.
@@ -202,11 +232,6 @@ pub fn lines<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> impl Iterator<Item =
             Some(line)
         })
     })
-}
-
-fn label_set(line: &[u8], opening_len: usize) -> &[u8] {
-    let close = memrchr(b'}', line).expect("stored lines have labels");
-    &line[opening_len..close]
 }
 
 /// Splits a label set as written into (name, escaped value) pairs; the names are without quotes, escaped.

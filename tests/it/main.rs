@@ -3,6 +3,7 @@
 //! One binary, so that everything links once. Support modules: `server` starts the gateway, `wire` speaks HTTP to
 //! it, `tools` finds the programs of real peers. A missing program is a failure with the command that installs it.
 
+mod allocations;
 mod cases;
 mod clients;
 mod prometheus;
