@@ -112,8 +112,10 @@ fn write_family(out: &mut Vec<u8>, family: &FamilyView<'_>) {
     while let Some(line) = lines.next() {
         out.push(std::mem::replace(&mut separator, b','));
         match family.kind() {
-            Kind::Summary => write_summary(out, &Compound::read(line, &mut lines, "quantile")),
-            Kind::Histogram | Kind::GaugeHistogram => write_histogram(out, &Compound::read(line, &mut lines, "le")),
+            Kind::Summary => write_summary(out, &Compound::read(line, &mut lines, family.name())),
+            Kind::Histogram | Kind::GaugeHistogram => {
+                write_histogram(out, &Compound::read(line, &mut lines, family.name()));
+            }
             Kind::Counter | Kind::Gauge | Kind::Untyped => write_simple(out, &line),
         }
     }
@@ -154,11 +156,14 @@ struct Compound<'a> {
 }
 
 impl<'a> Compound<'a> {
-    /// Reads a metric: lines with a bound as their last label, then the sum, then the count.
-    fn read(first: Shown<'a>, rest: &mut impl Iterator<Item = Shown<'a>>, bound_label: &str) -> Self {
+    /// Reads a metric of the family `name`: lines with a bound as their last label, then the sum, then the count. They
+    /// are told apart by their names: unchecked pushes may have a group's label named like that of a bound.
+    fn read(first: Shown<'a>, rest: &mut impl Iterator<Item = Shown<'a>>, name: &str) -> Self {
+        let is_sum = |line: &Line<'_>| line.name.strip_suffix("_sum").is_some_and(|whole| unescape(whole) == name);
         let mut bounds = Vec::new();
         let mut sum = first;
-        while let Some((_, bound)) = label_pairs(sum.line.labels).last().filter(|(name, _)| *name == bound_label) {
+        while !is_sum(&sum.line) {
+            let (_, bound) = label_pairs(sum.line.labels).last().expect("the line of a bound has its label");
             if sum.note != Some(Remark::AddedInfinity) {
                 bounds.push((bound, sum.value()));
             }
