@@ -438,21 +438,3 @@ fn serve(connection: &mut Connection, mut input: &[u8], date: &HttpDate, out: &m
         }
     }
 }
-
-/// How long a small push takes: `cargo test --release -- --ignored --nocapture http::tests::time`.
-#[test]
-#[ignore = "a measurement, not a check"]
-fn time_of_a_push() {
-    let push = b"POST /metrics/job/some_job/instance/10.0.0.1:9100 HTTP/1.1\r\nHost: localhost:9091\r\n\
-        User-Agent: Go-http-client/1.1\r\nContent-Length: 18\r\nContent-Type: text/plain; version=0.0.4\r\n\
-        Accept-Encoding: gzip\r\n\r\nsome_metric 42.5\nx";
-    let date = HttpDate::new(Timestamp(0));
-    let (mut connection, mut out) = (Connection::new(), Vec::new());
-    let rounds = 2_000_000;
-    let start = std::time::Instant::now();
-    for _ in 0..rounds {
-        out.clear();
-        serve(&mut connection, push, &date, &mut out);
-    }
-    println!("{} ns for each push", start.elapsed().as_nanos() / rounds);
-}

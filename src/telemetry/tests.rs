@@ -144,22 +144,3 @@ fn nothing_is_allocated_once_warm() {
     assert_eq!(info.count_total, 0, "{info:?}");
     assert!(bytes > 0);
 }
-
-/// Prints how long an observation and a rendering take; a measure, not a test: `cargo test --release -- --ignored`.
-#[test]
-#[ignore = "measures time"]
-fn timing() {
-    let mut telemetry = Telemetry::new(&build(), Timestamp(0));
-    let rounds = 1_000_000;
-    let begin = std::time::Instant::now();
-    for round in 0..rounds {
-        let now = Duration::from_millis(round);
-        telemetry.observe_push(Method::Put, round % 5000, 1e-6 * (round % 997) as f64, now);
-        telemetry.count_request(Handler::Push, Method::Put, 200);
-    }
-    println!("observe and count: {:?}", begin.elapsed() / rounds as u32);
-    let begin = std::time::Instant::now();
-    let mut bytes = 0;
-    (0..1000).for_each(|_| telemetry.render(Duration::from_secs(1000), &mut |_, lines| bytes += lines.len()));
-    println!("render: {:?}, {} bytes", begin.elapsed() / 1000, bytes / 1000);
-}
