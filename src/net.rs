@@ -137,6 +137,13 @@ impl Reactor {
     }
 }
 
+/// Lets the process open as many descriptors as it may: the soft limit is often 1024, far below the connections that
+/// the loop can serve. Go's runtime does the same. Without effect where there is no such limit.
+pub fn raise_descriptor_limit() {
+    // If it cannot be raised the loop gets by with what there is: it stops accepting and says so.
+    let _ = rlimit::increase_nofile_limit(u64::MAX);
+}
+
 fn prepared(stream: TcpStream) -> io::Result<Stream> {
     // Answers are written whole; waiting to fill a segment would only delay them.
     stream.set_nodelay(true)?;

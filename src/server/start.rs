@@ -9,6 +9,7 @@ use crate::cli::flags::Flags;
 use crate::log::{Format, Level, Logger, Value};
 use crate::model::build::Build;
 use crate::model::time::Timestamp;
+use crate::net;
 
 /// The lines that `--version` prints (SPEC 11.1).
 pub fn version() -> String {
@@ -51,6 +52,7 @@ fn run(flags: &Flags, log: Logger) -> Result<(), String> {
         build: Build::current(),
         started: Timestamp::from_system(SystemTime::now()),
     };
+    net::raise_descriptor_limit();
     let mut server = Server::new(App::new(settings, log)).map_err(|error| error.to_string())?;
     server.watch_signals().map_err(|error| format!("cannot watch signals: {error}"))?;
     for address in &flags.listen_addresses {
