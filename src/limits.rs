@@ -27,6 +27,10 @@ pub const PAGE_SPARSE_BYTES: usize = PAGE_BYTES / 4;
 /// Most text of two pages that are joined, bytes: leaves room, so that the next push does not split them again.
 pub const PAGE_MERGE_BYTES_MAX: usize = PAGE_BYTES / 4 * 3;
 
+/// How hard pages are compressed, of 9. Measured on pages of typical series, on one core: level 1 makes 820 MB/s at a
+/// seventh of the size, 2 590 MB/s at a tenth, 3 310 MB/s for 2 % less; a page is compressed once per change.
+pub const DEFLATE_LEVEL: u32 = 2;
+
 /// Errors spelled out in the answer to an inconsistent push; the rest is only counted.
 pub const ERRORS_LISTED_MAX: usize = 20;
 
@@ -79,6 +83,13 @@ pub const EVENTS_PER_TURN_MAX: usize = 1024;
 
 /// Response memory that a connection keeps between requests, bytes.
 pub const OUTPUT_KEPT_BYTES_MAX: usize = 64 << 10;
+
+/// Text compressed in one turn of the loop, bytes: some pages, so that a large store that is compressed for the first
+/// time holds up pushes for well below a millisecond. Only a page that is one long line may exceed it.
+pub const DEFLATE_BYTES_PER_TURN_MAX: usize = 4 * PAGE_BYTES;
+
+/// Compressed text that is put into the output of a scrape at once, bytes.
+pub const DEFLATED_AHEAD_BYTES: usize = 64 << 10;
 
 /// JSON that is written ahead of a slow reader, bytes.
 pub const JSON_AHEAD_BYTES: usize = 64 << 10;

@@ -5,7 +5,9 @@
 
 mod catalog;
 mod check;
+mod checksum;
 mod compound;
+mod compress;
 mod entry;
 mod key;
 mod line;
@@ -28,6 +30,7 @@ use check::{Check, Resolved};
 use entry::EntryText;
 use pages::Pages;
 
+pub use compress::{Deflater, MEMBER_HEADER, MEMBER_TRAILER_BYTES, PageText};
 pub use entry::{Entry, FamilyId, GroupId};
 pub use key::GroupKey;
 pub use line::{Line, label_pairs};

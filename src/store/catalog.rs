@@ -292,6 +292,16 @@ impl Catalog {
         }
     }
 
+    /// Whether the gateway itself writes an entry at every scrape, or it heads such entries. The push times do not
+    /// count: they change with pushes only.
+    pub fn is_own(&self, entry: Entry) -> bool {
+        match entry.group {
+            GroupId::OWN => true,
+            GroupId::HEADER => entry.family > FamilyId::FAILURE_TIME && self.family(entry.family).own.is_some(),
+            _ => false,
+        }
+    }
+
     /// Where an entry stands.
     pub fn home(&self, entry: Entry) -> Option<Home> {
         if entry.group == GroupId::HEADER {

@@ -3,8 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt::Write;
+use std::io::Read;
 
-use super::{GroupKey, Mode, Refusal, Snapshot, Staged, Store};
+use super::{Deflater, GroupKey, MEMBER_HEADER, Mode, Refusal, Snapshot, Staged, Store};
 use crate::model::sample::{FamilyIx, Kind, Label, Part, Sample, Sink};
 use crate::model::time::Timestamp;
 
@@ -93,6 +94,7 @@ pub struct Twins {
     clock: i64,
     /// Snapshots taken on the way, with the text that they had then.
     held: Vec<(Snapshot, String)>,
+    deflater: Deflater,
 }
 
 impl Default for Twins {
@@ -106,6 +108,7 @@ impl Default for Twins {
             state: State::default(),
             clock: 0,
             held: Vec::new(),
+            deflater: Deflater::default(),
         }
     }
 }
@@ -134,11 +137,16 @@ impl Twins {
         self.compare();
     }
 
-    /// Holds a snapshot of now, to see later that nothing changed it; lets go of the oldest of three.
+    /// Holds a snapshot of now, to see later that nothing changed it; lets go of the oldest of three. Compresses it,
+    /// so that changes behind it meet pages that have runs and others that have none.
     pub fn hold(&mut self) {
         let mut snapshot = Snapshot::default();
         self.store.snapshot(&mut snapshot);
         let text = text(&snapshot);
+        for page in snapshot.pieces() {
+            self.deflater.compress(page);
+        }
+        assert!(gunzipped(&snapshot) == text, "the compressed form differs");
         self.held.push((snapshot, text));
         if self.held.len() > 3 {
             self.held.remove(0);
@@ -188,6 +196,7 @@ impl Twins {
         assert_eq!(self.store.group_count(), self.state.groups.len());
         for (snapshot, then) in &self.held {
             assert_eq!(text(snapshot), *then, "a snapshot changed");
+            snapshot.pieces().iter().for_each(|page| page.verify());
         }
     }
 }
@@ -413,4 +422,18 @@ fn text(snapshot: &Snapshot) -> String {
     let bytes: Vec<u8> = snapshot.pieces().iter().flat_map(|piece| piece.iter().copied()).collect();
     assert_eq!(bytes.len() as u64, snapshot.bytes());
     String::from_utf8(bytes).expect("the exposition is text")
+}
+
+/// What a client reads out of a compressed snapshot.
+fn gunzipped(snapshot: &Snapshot) -> String {
+    let mut member = MEMBER_HEADER.to_vec();
+    for page in snapshot.pieces() {
+        member.extend_from_slice(page.run().expect("all pages were compressed"));
+    }
+    member.extend_from_slice(&snapshot.member_trailer());
+    let mut text = String::new();
+    let mut decoder = flate2::bufread::GzDecoder::new(&*member);
+    decoder.read_to_string(&mut text).expect("it is gzip");
+    assert!(decoder.into_inner().is_empty(), "it is one member");
+    text
 }

@@ -4,6 +4,9 @@
 //! copy-on-write: a snapshot holds the pages' text as it was, and a page that is written meanwhile is copied first.
 //! The order of entries and the place of each are the catalog's; the text of an entry is never looked into.
 //!
+//! The gateway writes its own lines anew at every scrape. They share pages with each other only, so that the
+//! compressed pushed text beside them stays good.
+//!
 //! ```text
 //! order:  [ page 3 ][ page 0 ][ page 7 (run) ][ page 8 (run) ][ page 1 ] ...
 //! page 3: slots  header(a) | a, group 2 | a, group 9 | header(b) | ...
@@ -18,16 +21,28 @@ use std::rc::Rc;
 use slab::Slab;
 
 use super::catalog::Catalog;
+use super::compress::PageText;
 use super::entry::{Entry, EntryText, FamilyId, GroupId, Home, PageId};
 use crate::limits::{PAGE_BYTES, PAGE_MERGE_BYTES_MAX, PAGE_SPARSE_BYTES};
 
 /// One page.
 #[derive(Debug)]
 struct Page {
-    text: Rc<Vec<u8>>,
+    text: Rc<PageText>,
     /// Invariant: never empty, in the order of the catalog, starts ascending from 0. One slot in a run.
     slots: Vec<Slot>,
-    is_run: bool,
+    kind: PageKind,
+}
+
+/// Which entries a page takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum PageKind {
+    /// Short ones that were pushed.
+    Pushed,
+    /// The gateway's own lines, and the headers of its own families.
+    Own,
+    /// A part of one long one.
+    Run,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -42,8 +57,12 @@ impl Page {
         self.slots[slot].start as usize..end
     }
 
-    fn has_room(&self, bytes: usize) -> bool {
-        !self.is_run && self.text.len() + bytes <= PAGE_BYTES
+    fn is_run(&self) -> bool {
+        self.kind == PageKind::Run
+    }
+
+    fn has_room(&self, kind: PageKind, bytes: usize) -> bool {
+        self.kind == kind && self.text.len() + bytes <= PAGE_BYTES
     }
 
     /// The text, no longer shared with any snapshot.
@@ -51,9 +70,9 @@ impl Page {
         if Rc::get_mut(&mut self.text).is_none() {
             let mut copy = Vec::with_capacity(PAGE_BYTES);
             copy.extend_from_slice(&self.text);
-            self.text = Rc::new(copy);
+            self.text = Rc::new(PageText::new(copy, self.text.is_own()));
         }
-        Rc::get_mut(&mut self.text).expect("a text that was just copied is not shared")
+        Rc::get_mut(&mut self.text).expect("a text that was just copied is not shared").bytes_mut()
     }
 
     /// Puts `bytes` in the place of `range`.
@@ -89,19 +108,27 @@ pub struct Pages {
 /// The exposition as it was at one moment; holds its text alive. Reuse it to spare the allocation.
 #[derive(Debug, Default)]
 pub struct Snapshot {
-    pieces: Vec<Rc<Vec<u8>>>,
+    pieces: Vec<Rc<PageText>>,
     bytes: u64,
 }
 
 impl Snapshot {
     /// The text, in pieces, in order.
-    pub fn pieces(&self) -> &[Rc<Vec<u8>>] {
+    pub fn pieces(&self) -> &[Rc<PageText>] {
         &self.pieces
     }
 
     /// The length of the text, bytes.
     pub fn bytes(&self) -> u64 {
         self.bytes
+    }
+
+    /// A snapshot of these pages.
+    #[cfg(test)]
+    pub(super) fn of(texts: &[&[u8]]) -> Self {
+        let pieces: Vec<_> = texts.iter().map(|text| Rc::new(PageText::new(text.to_vec(), false))).collect();
+        let bytes = texts.iter().map(|text| text.len() as u64).sum();
+        Self { pieces, bytes }
     }
 
     /// Lets go of the text, keeping the memory of the list.
@@ -128,13 +155,13 @@ impl Pages {
     pub fn text(&self, catalog: &Catalog, entry: Entry) -> impl Iterator<Item = &[u8]> {
         let home = catalog.home(entry).expect("only entries that stand somewhere are read");
         let first = self.page(home.page);
-        let run_from = if first.is_run { self.lower_bound(catalog, entry) } else { self.order.len() };
+        let run_from = if first.is_run() { self.lower_bound(catalog, entry) } else { self.order.len() };
         let run = self.order[run_from..]
             .iter()
             .map(|page| self.page(*page))
-            .take_while(move |page| page.is_run && page.slots[0].entry == entry)
-            .map(|page| page.text.as_slice());
-        let shared = (!first.is_run).then(|| {
+            .take_while(move |page| page.is_run() && page.slots[0].entry == entry)
+            .map(|page| &**page.text);
+        let shared = (!first.is_run()).then(|| {
             let slot = first.slot_of(entry, home.slot);
             &first.text[first.range(slot)]
         });
@@ -183,7 +210,7 @@ impl Pages {
         let home = catalog.home(entry).expect("only entries that stand somewhere are removed");
         catalog.set_home(entry, None);
         let page = self.page(home.page);
-        if page.is_run {
+        if page.is_run() {
             self.remove_run(catalog, entry);
             return;
         }
@@ -211,7 +238,7 @@ impl Pages {
     /// Writes over the text of an entry where it stands; `false` if it does not fit there.
     fn replace(&mut self, entry: Entry, home: Home, bytes: &[u8]) -> bool {
         let page = &mut self.arena[home.page.0 as usize];
-        if page.is_run {
+        if page.is_run() {
             return false;
         }
         let slot = page.slot_of(entry, home.slot);
@@ -231,22 +258,27 @@ impl Pages {
     }
 
     fn insert_shared(&mut self, catalog: &mut Catalog, entry: Entry, bytes: &[u8]) {
+        let kind = if catalog.is_own(entry) { PageKind::Own } else { PageKind::Pushed };
         let at = self.lower_bound(catalog, entry);
-        let before = at.checked_sub(1).map(|at| self.order[at]).filter(|page| !self.page(*page).is_run);
-        if let Some(page_id) = before {
+        let before = at.checked_sub(1).map(|at| self.order[at]);
+        if let Some(page_id) = before.filter(|page| self.page(*page).kind == kind) {
             let page = self.page(page_id);
             let slot = page.slots.partition_point(|slot| catalog.compare(slot.entry, entry) == Ordering::Less);
-            if page.has_room(bytes.len()) {
+            if page.has_room(kind, bytes.len()) {
                 return self.insert_at(catalog, page_id, slot, entry, bytes);
             }
             if slot < page.slots.len() {
                 return self.split_and_insert(catalog, at - 1, slot, entry, bytes);
             }
+        } else {
+            self.split_before(catalog, at, entry);
         }
         match self.order.get(at).copied() {
-            Some(page) if self.page(page).has_room(bytes.len()) => self.insert_at(catalog, page, 0, entry, bytes),
+            Some(page) if self.page(page).has_room(kind, bytes.len()) => {
+                self.insert_at(catalog, page, 0, entry, bytes);
+            }
             _ => {
-                let page = self.add_page(Vec::with_capacity(PAGE_BYTES), Vec::new(), false);
+                let page = self.add_page(Vec::with_capacity(PAGE_BYTES), Vec::new(), kind);
                 self.order.insert(at, page);
                 self.insert_at(catalog, page, 0, entry, bytes);
             }
@@ -285,7 +317,8 @@ impl Pages {
         let mut text = Vec::with_capacity(PAGE_BYTES);
         text.extend_from_slice(&page.text[cut_text..]);
         page.text_mut().truncate(cut_text);
-        let right = self.add_page(text, slots, false);
+        let kind = page.kind;
+        let right = self.add_page(text, slots, kind);
         self.order.insert(at + 1, right);
         self.rehome(catalog, right, 0);
         right
@@ -296,7 +329,7 @@ impl Pages {
         let fits = |left: usize, right: usize| match (self.order.get(left), self.order.get(right)) {
             (Some(left), Some(right)) => {
                 let (left, right) = (self.page(*left), self.page(*right));
-                !left.is_run && !right.is_run && left.text.len() + right.text.len() <= PAGE_MERGE_BYTES_MAX
+                left.kind == right.kind && !left.is_run() && left.text.len() + right.text.len() <= PAGE_MERGE_BYTES_MAX
             }
             _ => false,
         };
@@ -329,7 +362,7 @@ impl Pages {
         self.split_before(catalog, at, entry);
         self.bytes += pieces.iter().map(|piece| piece.len() as u64).sum::<u64>();
         let slot = Slot { entry, start: 0 };
-        let ids: Vec<_> = pieces.into_iter().map(|text| self.add_page(text, vec![slot], true)).collect();
+        let ids: Vec<_> = pieces.into_iter().map(|text| self.add_page(text, vec![slot], PageKind::Run)).collect();
         let home = Home { page: ids[0], slot: 0 };
         self.order.splice(at..at, ids);
         catalog.set_home(entry, Some(home));
@@ -360,8 +393,9 @@ impl Pages {
         &self.arena[id.0 as usize]
     }
 
-    fn add_page(&mut self, text: Vec<u8>, slots: Vec<Slot>, is_run: bool) -> PageId {
-        PageId(self.arena.insert(Page { text: Rc::new(text), slots, is_run }) as u32)
+    fn add_page(&mut self, text: Vec<u8>, slots: Vec<Slot>, kind: PageKind) -> PageId {
+        let text = Rc::new(PageText::new(text, kind == PageKind::Own));
+        PageId(self.arena.insert(Page { text, slots, kind }) as u32)
     }
 
     fn drop_pages(&mut self, at: usize, len: usize) {
@@ -386,18 +420,20 @@ impl Pages {
         for id in &self.order {
             let page = self.page(*id);
             assert!(!page.slots.is_empty() && page.slots[0].start == 0);
-            assert!(page.is_run || page.text.len() <= PAGE_BYTES);
+            assert!(page.is_run() || page.text.len() <= PAGE_BYTES);
+            page.text.verify();
             bytes += page.text.len() as u64;
             for (at, slot) in page.slots.iter().enumerate() {
                 assert!(!page.range(at).is_empty() && page.text[page.range(at).end - 1] == b'\n');
-                let is_next = last.is_some_and(|(entry, is_run)| is_run && page.is_run && entry == slot.entry);
+                let is_next = last.is_some_and(|(entry, is_run)| is_run && page.is_run() && entry == slot.entry);
                 if !is_next {
                     let home = catalog.home(slot.entry).expect("a stored entry has a home");
                     assert_eq!(home.page, *id);
                     let order = last.map(|(last, _)| catalog.compare(last, slot.entry));
                     assert!(order.is_none_or(|order| order == Ordering::Less));
                 }
-                last = Some((slot.entry, page.is_run));
+                assert_eq!(catalog.is_own(slot.entry), page.kind == PageKind::Own);
+                last = Some((slot.entry, page.is_run()));
             }
         }
         assert_eq!(bytes, self.bytes);
