@@ -35,7 +35,7 @@ const fn family(name: &'static str, kind: Kind, help: &'static str) -> OwnFamily
 }
 
 /// All own families, in name order, whether or not they have series at the moment.
-pub const FAMILIES: [OwnFamily; 15] = [
+pub const FAMILIES: [OwnFamily; 16] = [
     family("process_cpu_seconds_total", Kind::Counter, "Total user and system CPU time spent in seconds."),
     family("process_max_fds", Kind::Gauge, "Maximum number of open file descriptors."),
     family(
@@ -72,6 +72,11 @@ pub const FAMILIES: [OwnFamily; 15] = [
         Kind::Counter,
         "Total HTTP requests processed by the Pushgateway, excluding scrapes.",
     ),
+    family(
+        "pushgateway_scrape_pages_compressed_total",
+        Kind::Counter,
+        "Total pages of pushed text compressed for scrapes; pages that did not change are not compressed again.",
+    ),
 ];
 
 /// Where the families that are not `process_*` stand; those come first and in the order of [`process::Readings`].
@@ -81,6 +86,7 @@ const BUILD_INFO: usize = 11;
 const PUSH_DURATION: usize = 12;
 const PUSH_SIZE: usize = 13;
 const REQUESTS: usize = 14;
+const PAGES_COMPRESSED: usize = 15;
 
 /// The methods that push, as the summaries label them, in label order.
 const PUSH_METHODS: [&str; 2] = ["post", "put"];
@@ -103,6 +109,7 @@ pub struct Telemetry {
     scrapes_in_flight: u64,
     /// One count per code of `SCRAPE_CODES`.
     scrapes: [u64; 3],
+    pages_compressed: u64,
     /// The lines of one family; kept for its capacity.
     lines: Vec<u8>,
 }
@@ -118,6 +125,7 @@ impl Telemetry {
             push_durations: [Summary::new(LEAST_SECONDS_LOG2), Summary::new(LEAST_SECONDS_LOG2)],
             scrapes_in_flight: 0,
             scrapes: [0; 3],
+            pages_compressed: 0,
             lines: Vec::new(),
         }
     }
@@ -147,6 +155,11 @@ impl Telemetry {
         self.scrapes[index] += 1;
     }
 
+    /// A page of pushed text was compressed for a scrape.
+    pub fn count_compressed_page(&mut self) {
+        self.pages_compressed += 1;
+    }
+
     /// Hands the sample lines of every family to `each`, with its index in [`FAMILIES`] and in that order. A family
     /// without series has no lines. `now` is the time since the start on a monotonic clock.
     pub fn render(&mut self, now: Duration, each: &mut dyn FnMut(usize, &[u8])) {
@@ -161,6 +174,7 @@ impl Telemetry {
                 PUSH_DURATION => push_summaries(&mut lines, name, &mut self.push_durations, now),
                 PUSH_SIZE => push_summaries(&mut lines, name, &mut self.push_sizes, now),
                 REQUESTS => self.requests.push_lines(&mut lines, name),
+                PAGES_COMPRESSED => push_line(&mut lines, &[name], self.pages_compressed as f64),
                 _ => {
                     if let Some(value) = process[index] {
                         push_line(&mut lines, &[name], value);
@@ -217,7 +231,7 @@ fn build_info(build: &Build) -> String {
     format!("{{{}}}", pairs.join(","))
 }
 
-const _: () = assert!(process::READINGS == SCRAPES_IN_FLIGHT && REQUESTS + 1 == FAMILIES.len());
+const _: () = assert!(process::READINGS == SCRAPES_IN_FLIGHT && PAGES_COMPRESSED + 1 == FAMILIES.len());
 
 #[cfg(test)]
 mod tests;

@@ -41,6 +41,7 @@ fn families_are_in_name_order_and_their_places_known() {
     check(PUSH_DURATION, "pushgateway_http_push_duration_seconds");
     check(PUSH_SIZE, "pushgateway_http_push_size_bytes");
     check(REQUESTS, "pushgateway_http_requests_total");
+    check(PAGES_COMPRESSED, "pushgateway_scrape_pages_compressed_total");
     assert!(FAMILIES[..process::READINGS].iter().all(|family| family.name.starts_with("process_")));
 }
 
@@ -73,6 +74,7 @@ promhttp_metric_handler_requests_total{code="200"} 0
 promhttp_metric_handler_requests_total{code="500"} 0
 promhttp_metric_handler_requests_total{code="503"} 0
 pushgateway_build_info{branch="main",goarch="amd64",goos="linux",goversion="rustc 1.95.0",revision="a\"b\\c\nd",tags="",version="1.2.3"} 1
+pushgateway_scrape_pages_compressed_total 0
 "#;
     assert_eq!(rendered(&mut Telemetry::new(&build(), Timestamp(0)), 0), expected);
 }
@@ -89,6 +91,8 @@ fn a_used_server() {
     telemetry.count_request(Handler::Push, Method::Post, 200);
     telemetry.count_request(Handler::ApiStatus, Method::Get, 200);
     telemetry.count_request(Handler::Push, Method::Put, 400);
+    telemetry.count_compressed_page();
+    telemetry.count_compressed_page();
     telemetry.observe_push(Method::Put, 147, 0.000_326_585, Duration::from_secs(10));
     telemetry.observe_push(Method::Post, 2_000_000, 1.5, Duration::from_secs(10));
     telemetry.observe_push(Method::Post, 2_000_000, 1.5, Duration::from_secs(700));
@@ -120,6 +124,7 @@ pushgateway_http_push_size_bytes_count{method="put"} 1
 pushgateway_http_requests_total{code="200",handler="api/v1/status",method="get"} 1
 pushgateway_http_requests_total{code="200",handler="push",method="post"} 1
 pushgateway_http_requests_total{code="400",handler="push",method="put"} 2
+pushgateway_scrape_pages_compressed_total 2
 "#;
     assert_eq!(rendered(&mut telemetry, 700), expected);
 }
