@@ -22,7 +22,7 @@ use crate::log::{Logger, Value};
 use crate::model::build::Build;
 use crate::model::name::Names;
 use crate::model::time::Timestamp;
-use crate::store::{FamilyId, GroupKey, Mode, Refusal, Snapshot, Store};
+use crate::store::{Deflater, FamilyId, GroupKey, Mode, PageText, Refusal, Snapshot, Store};
 use crate::telemetry::{FAMILIES, Handler, Method, Telemetry};
 
 use grouping::{GroupingError, GroupingLabels};
@@ -76,6 +76,7 @@ pub struct App {
     router: Router,
     store: Store,
     telemetry: Telemetry,
+    deflater: Deflater,
     /// The families of `telemetry::FAMILIES` in the store.
     own: [FamilyId; FAMILIES.len()],
     /// Where the log goes; the server writes to it as well.
@@ -108,6 +109,7 @@ impl App {
         Self {
             router: Router::new(&settings.route_prefix, &settings.telemetry_path, settings.has_admin_api),
             telemetry: Telemetry::new(&settings.build, settings.started),
+            deflater: Deflater::default(),
             settings,
             store,
             own,
@@ -295,7 +297,23 @@ impl App {
         // All names are classic and so the same in every escaping; text is the only format yet.
         let (_, escaping) = negotiation::negotiate(request.headers.first("accept"));
         let content_type = negotiation::content_type(negotiation::Format::Text, escaping);
-        Reply { content_type: Some(content_type), body: ReplyBody::Exposition(snapshot), ..Reply::empty(200) }
+        let reply = Reply { content_type: Some(content_type), ..Reply::empty(200) };
+        if negotiation::accepts_gzip(request.headers.all("accept-encoding")) {
+            Reply { body: ReplyBody::Compressed(snapshot), ..reply }.header("Content-Encoding", "gzip")
+        } else {
+            Reply { body: ReplyBody::Exposition(snapshot), ..reply }
+        }
+    }
+
+    /// Compresses a page of a scrape unless it is compressed; how much text that was, bytes.
+    pub fn compress(&mut self, page: &PageText) -> usize {
+        if !self.deflater.compress(page) {
+            return 0;
+        }
+        if !page.is_own() {
+            self.telemetry.count_compressed_page();
+        }
+        page.len()
     }
 
     /// A scrape was sent, or its client is gone.

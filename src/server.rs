@@ -7,6 +7,7 @@
 //! turn: wait -> accept (bounded) -> for every ready session: flush, read, parse, answer (bounded) -> sweep deadlines
 //! ```
 
+mod scrape;
 mod session;
 mod start;
 
@@ -20,7 +21,9 @@ use slab::Slab;
 use crate::app::{App, Now};
 use crate::cli::address::ListenAddress;
 use crate::http::HttpDate;
-use crate::limits::{ACCEPTS_PER_TURN_MAX, CONNECTIONS_MAX, READ_BYTES, SHUTDOWN_TIME_MAX, SWEEP_INTERVAL};
+use crate::limits::{
+    ACCEPTS_PER_TURN_MAX, CONNECTIONS_MAX, DEFLATE_BYTES_PER_TURN_MAX, READ_BYTES, SHUTDOWN_TIME_MAX, SWEEP_INTERVAL,
+};
 use crate::log::Value;
 use crate::model::time::Timestamp;
 use crate::net::{Reactor, Ready};
@@ -60,6 +63,8 @@ struct Shared {
     /// Where answers are written, lent to the session at work.
     output: Vec<u8>,
     date: HttpDate,
+    /// Text that may still be compressed in this turn, bytes.
+    deflate_bytes_left: usize,
     /// When the turn began: precise enough for deadlines.
     now: Instant,
 }
@@ -89,7 +94,7 @@ impl Server {
             ready: VecDeque::new(),
             accepting: Vec::new(),
             clock: Clock { started },
-            shared: Shared { input, output: Vec::new(), date, now: started },
+            shared: Shared { input, output: Vec::new(), date, deflate_bytes_left: 0, now: started },
             next_sweep: started + SWEEP_INTERVAL,
             shutdown_at: None,
         })
@@ -126,6 +131,7 @@ impl Server {
     pub fn turn(&mut self, timeout: Option<Duration>) -> io::Result<Control> {
         self.reactor.wait(self.patience(timeout))?;
         self.shared.now = Instant::now();
+        self.shared.deflate_bytes_left = DEFLATE_BYTES_PER_TURN_MAX;
         self.shared.date.update(self.clock.now().wall);
         self.collect_ready();
         self.accept();

@@ -34,6 +34,8 @@ pub enum ReplyBody {
     Bytes(Cow<'static, [u8]>),
     /// The exposition as it was when it was asked for.
     Exposition(Snapshot),
+    /// The same as a gzip member, of which parts may still have to be made.
+    Compressed(Snapshot),
     /// The JSON of all groups, written while it is sent.
     Groups(GroupsJson),
 }

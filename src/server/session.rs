@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use smallvec::SmallVec;
 
+use super::scrape::Scrape;
 use super::{Clock, Shared};
 use crate::app::push::Push;
 use crate::app::query::GroupsJson;
@@ -22,7 +23,6 @@ use crate::limits::{
     REQUESTS_PER_TURN_MAX, RESPONSE_PAUSE_MAX, WRITE_BYTES_PER_TURN_MAX, WRITE_PIECES_MAX,
 };
 use crate::net::{Progress, Stream};
-use crate::store::Snapshot;
 
 /// What a session wants after a turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,12 +61,7 @@ pub(super) struct Session {
 /// The part of an answer that is made or sent piece by piece.
 enum Outgoing {
     Nothing,
-    /// The exposition, from `offset` in `piece` on.
-    Exposition {
-        snapshot: Snapshot,
-        piece: usize,
-        offset: usize,
-    },
+    Scrape(Scrape),
     Groups(GroupsJson),
 }
 
@@ -210,10 +205,13 @@ impl Session {
 
     fn turn(&mut self, share: &mut Share, app: &mut App, shared: &mut Shared, clock: Clock) -> Next {
         loop {
-            match self.flush(share, app) {
+            match self.flush(share, app, shared) {
                 Flushed::All => {}
                 Flushed::Blocked => return Next::Wait,
-                Flushed::Spent => return Next::Again,
+                Flushed::Spent => {
+                    self.note_progress(shared.now); // It is not the client who is waited for.
+                    return Next::Again;
+                }
                 Flushed::Broken => return Next::Close,
             }
             match self.http.disposition() {
@@ -348,19 +346,22 @@ impl Session {
         }
         let headers: SmallVec<[(&str, &str); 6]> =
             reply.headers.iter().map(|(name, value)| (*name, &**value)).collect();
-        let body = match &reply.body {
-            ReplyBody::Empty => Body::Empty,
-            ReplyBody::Bytes(bytes) => Body::Bytes(bytes),
-            ReplyBody::Exposition(snapshot) => Body::Sized(snapshot.bytes()),
-            ReplyBody::Groups(_) => Body::Chunked,
+        let (body, outgoing) = match reply.body {
+            ReplyBody::Empty => (Body::Empty, Outgoing::Nothing),
+            ReplyBody::Bytes(ref bytes) => (Body::Bytes(bytes), Outgoing::Nothing),
+            ReplyBody::Groups(groups) => (Body::Chunked, Outgoing::Groups(groups)),
+            ReplyBody::Exposition(snapshot) => {
+                let scrape = Scrape::identity(snapshot);
+                (scrape.body(), Outgoing::Scrape(scrape))
+            }
+            ReplyBody::Compressed(snapshot) => {
+                let scrape = Scrape::gzip(snapshot, app, &mut shared.deflate_bytes_left);
+                (scrape.body(), Outgoing::Scrape(scrape))
+            }
         };
         let response = Response { status: reply.status, content_type: reply.content_type, headers: &headers, body };
         self.http.respond(&response, &shared.date, &mut self.output);
-        self.body = match reply.body {
-            ReplyBody::Empty | ReplyBody::Bytes(_) => Outgoing::Nothing,
-            ReplyBody::Exposition(snapshot) => Outgoing::Exposition { snapshot, piece: 0, offset: 0 },
-            ReplyBody::Groups(groups) => Outgoing::Groups(groups),
-        };
+        self.body = outgoing;
         if !self.http.sends_body() {
             self.end_body(app);
         }
@@ -370,29 +371,28 @@ impl Session {
         self.sent == self.output.len() && matches!(self.body, Outgoing::Nothing)
     }
 
-    fn flush(&mut self, share: &mut Share, app: &mut App) -> Flushed {
+    fn flush(&mut self, share: &mut Share, app: &mut App, shared: &mut Shared) -> Flushed {
         loop {
-            self.fill_output(app);
+            self.fill_output(app, shared);
             if self.is_flushed() {
                 return Flushed::All;
             }
-            if share.written == 0 {
+            // An empty output with something left to make: this turn's compression is used up.
+            let is_stalled =
+                self.output.is_empty() && matches!(&self.body, Outgoing::Scrape(scrape) if scrape.is_in_making());
+            if share.written == 0 || is_stalled {
                 return Flushed::Spent;
             }
             if !self.stream.is_writable {
                 return Flushed::Blocked;
             }
             let progress = {
-                let mut pieces: SmallVec<[IoSlice<'_>; WRITE_PIECES_MAX + 1]> = SmallVec::new();
-                pieces.push(IoSlice::new(&self.output[self.sent..]));
-                if let Outgoing::Exposition { snapshot, piece, offset } = &self.body {
-                    let rest = snapshot.pieces()[*piece..].iter().take(WRITE_PIECES_MAX);
-                    pieces.extend(rest.map(|text| IoSlice::new(text)));
-                    if let Some(first) = pieces.get_mut(1) {
-                        first.advance(*offset);
-                    }
+                let mut slices: SmallVec<[IoSlice<'_>; WRITE_PIECES_MAX + 1]> = SmallVec::new();
+                slices.push(IoSlice::new(&self.output[self.sent..]));
+                if let Outgoing::Scrape(scrape) = &self.body {
+                    scrape.add_slices(&mut slices);
                 }
-                self.stream.write(&pieces)
+                self.stream.write(&slices)
             };
             match progress {
                 Progress::Bytes(written) => {
@@ -406,43 +406,44 @@ impl Session {
     }
 
     /// Writes the next part of an answer that is made piece by piece, once the last one has been sent.
-    fn fill_output(&mut self, app: &App) {
+    fn fill_output(&mut self, app: &mut App, shared: &mut Shared) {
         if self.sent < self.output.len() {
             return;
         }
         self.output.clear();
         self.sent = 0;
-        if let Outgoing::Groups(groups) = &mut self.body {
-            let mut json = Vec::new();
-            let has_more = groups.write(app.store(), &mut json);
-            self.http.write_chunk(&json, &mut self.output);
-            if !has_more {
-                self.http.write_last_chunk(&mut self.output);
-                self.body = Outgoing::Nothing;
+        match &mut self.body {
+            Outgoing::Groups(groups) => {
+                let mut json = Vec::new();
+                let has_more = groups.write(app.store(), &mut json);
+                self.http.write_chunk(&json, &mut self.output);
+                if !has_more {
+                    self.http.write_last_chunk(&mut self.output);
+                    self.body = Outgoing::Nothing;
+                }
             }
+            Outgoing::Scrape(scrape) if scrape.is_in_making() => {
+                if scrape.make(&self.http, app, &mut shared.deflate_bytes_left, &mut self.output) {
+                    self.end_body(app);
+                }
+            }
+            Outgoing::Scrape(_) | Outgoing::Nothing => {}
         }
     }
 
-    fn note_sent(&mut self, mut written: usize, app: &mut App) {
+    fn note_sent(&mut self, written: usize, app: &mut App) {
         let from_output = written.min(self.output.len() - self.sent);
         self.sent += from_output;
-        written -= from_output;
-        let Outgoing::Exposition { snapshot, piece, offset } = &mut self.body else { return };
-        while let Some(text) = snapshot.pieces().get(*piece) {
-            let left = text.len() - *offset;
-            if written < left {
-                *offset += written;
-                return;
-            }
-            written -= left;
-            (*piece, *offset) = (*piece + 1, 0);
+        if let Outgoing::Scrape(scrape) = &mut self.body
+            && scrape.note_sent(written - from_output)
+        {
+            self.end_body(app);
         }
-        self.end_body(app);
     }
 
     fn end_body(&mut self, app: &mut App) {
-        if let Outgoing::Exposition { snapshot, .. } = std::mem::replace(&mut self.body, Outgoing::Nothing) {
-            app.end_scrape(snapshot);
+        if let Outgoing::Scrape(scrape) = std::mem::replace(&mut self.body, Outgoing::Nothing) {
+            app.end_scrape(scrape.into_snapshot());
         }
     }
 }
