@@ -99,7 +99,7 @@ fn read_until(stream: &mut TcpStream, end: Instant) -> (Vec<u8>, bool) {
 }
 
 /// Splits what was received into interim answers, head and body.
-fn parse(mut raw: Vec<u8>, timed_out: bool, method: &str) -> Response {
+pub fn parse(mut raw: Vec<u8>, timed_out: bool, method: &str) -> Response {
     let mut interim = Vec::new();
     loop {
         let Some((status, headers, body_at)) = head(&raw) else {
