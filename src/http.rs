@@ -1,7 +1,8 @@
 //! The server's side of an HTTP/1.1 or 1.0 connection, sans IO: bytes in, events out; responses into a buffer.
 //!
 //! Owns the connection's state: heads, body framing, interim answers, and what becomes of the connection behind a
-//! response (SPEC 1.6, RFC 9112). Reads no socket and no clock, knows no route and no content coding.
+//! response (SPEC 1.6, RFC 9112). Reads no socket and no clock, knows no route. Content codings are [`coding`]'s, and
+//! taken off by the application.
 //!
 //! ```text
 //!          complete head: Request        body complete: End
@@ -23,6 +24,7 @@
 //! response body is being sent, do not call `receive` and keep the input; then look at [`Connection::disposition`].
 
 mod body;
+pub mod coding;
 mod head;
 mod refusal;
 #[cfg(any(test, feature = "fuzz"))]
@@ -32,7 +34,7 @@ mod response;
 
 pub use body::BodyError;
 pub use refusal::Refusal;
-pub use request::{Headers, Request, Version};
+pub use request::{Headers, KeptRequest, Request, Version};
 pub use response::{Body, HttpDate, Response};
 
 use crate::limits::{DRAIN_BYTES_MAX, HEAD_BYTES_MAX};

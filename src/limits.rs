@@ -55,6 +55,27 @@ pub const CHUNK_EXTENSION_BYTES_MAX: u32 = 4096;
 /// Trailer section behind the last chunk, bytes: no larger than the head, whose continuation it is.
 pub const TRAILER_BYTES_MAX: u32 = HEAD_BYTES_MAX as u32;
 
+// ---- content codings ----
+
+/// What a compressed body may become, bytes; above it 413. A thousand times what a large push has, and still parsed in
+/// seconds: a body of one megabyte can claim to be a thousand.
+pub const DECODED_BYTES_MAX: u64 = 1 << 30;
+
+/// The buffer that bodies are decompressed into, bytes: what is decoded of one before it is parsed. A block of framed
+/// snappy has to fit, which is checked as a whole.
+pub const DECODED_PIECE_BYTES: usize = 64 << 10;
+
+/// Compressed bytes that are decoded before the share of the turn is looked at: deflate makes at most 1032 times as much of
+/// them, so about a megabyte.
+pub const CODED_PIECE_BYTES: usize = 1 << 10;
+
+/// Bytes decompressed for one connection in one turn of the loop, but for the last piece. More than are read, as text
+/// shrinks to a tenth, and a turn must not be spent on calls.
+pub const DECODED_BYTES_PER_TURN_MAX: usize = 256 << 10;
+
+/// Memory that each part of a copied request head may keep for the next one, bytes; heads of clients are far smaller.
+pub const HELD_KEPT_BYTES_MAX: usize = 16 << 10;
+
 // ---- net and server ----
 
 /// Connections open at once; above it the listeners are not asked for more.

@@ -16,7 +16,9 @@ type Body = fn(&[u8]);
 /// The targets: the name of the folder, and the body that `fuzz/fuzz_targets/<name>.rs` calls.
 const TARGETS: &[(&str, Body)] = &[
     ("grouping_key", pushgateway::fuzz::grouping::grouping_key),
+    ("gzip_decoder", pushgateway::fuzz::coding::gzip_decoder),
     ("http_connection", pushgateway::fuzz::http::http_connection),
+    ("snappy_decoder", pushgateway::fuzz::coding::snappy_decoder),
     ("store_ops", pushgateway::fuzz::store::store_ops),
     ("text_parser", pushgateway::fuzz::text::text_parser),
 ];
