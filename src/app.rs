@@ -4,6 +4,7 @@
 //! in with the time, replies go out, and how they travel is the server's business.
 
 pub mod grouping;
+pub mod held;
 pub mod json;
 pub mod negotiation;
 pub mod page;
@@ -17,7 +18,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::http::Request;
-use crate::limits::IDLE_PUSHES_MAX;
+use crate::http::coding::Coding;
+use crate::limits::{DECODED_PIECE_BYTES, IDLE_PUSHES_MAX};
 use crate::log::{Logger, Value};
 use crate::model::build::Build;
 use crate::model::name::Names;
@@ -26,7 +28,8 @@ use crate::store::{Deflater, FamilyId, GroupKey, Mode, PageText, Refusal, Snapsh
 use crate::telemetry::{FAMILIES, Handler, Method, Telemetry};
 
 use grouping::{GroupingError, GroupingLabels};
-use push::{Origin, Push};
+use held::Held;
+use push::{Origin, Push, PushError};
 use query::GroupsJson;
 use reply::{Reply, ReplyBody};
 use route::{Decision, Endpoint, GroupingPath, Router};
@@ -68,6 +71,8 @@ pub enum Answer {
     Reply(Reply),
     /// It is a push, and its body is wanted.
     Push(Box<Push>),
+    /// What it is counts only behind the gzip header of its body.
+    Hold(Box<Held>),
 }
 
 /// The application.
@@ -88,6 +93,9 @@ pub struct App {
     key: GroupKey,
     #[expect(clippy::vec_box, reason = "pushes are handed out boxed: they are large, and sessions small")]
     idle_pushes: Vec<Box<Push>>,
+    idle_held: Option<Box<Held>>,
+    /// Where bodies are decoded to, between decoder and parser; empty before the first one.
+    decoded: Box<[u8]>,
     idle_snapshots: Vec<Snapshot>,
 }
 
@@ -119,6 +127,8 @@ impl App {
             labels: GroupingLabels::default(),
             key: GroupKey::default(),
             idle_pushes: Vec::new(),
+            idle_held: None,
+            decoded: Box::default(),
             idle_snapshots: Vec::new(),
         }
     }
@@ -137,6 +147,45 @@ impl App {
 
     /// A request's head is complete.
     pub fn request(&mut self, request: &Request<'_>, peer: SocketAddr, now: Now) -> Answer {
+        let coding = request.headers.first("content-encoding").and_then(Coding::of);
+        if coding == Some(Coding::Gzip) && self.reads_body_first(request) {
+            let mut held = self.idle_held.take().unwrap_or_default();
+            held.begin(request);
+            return Answer::Hold(held);
+        }
+        let mut answer = self.route(request, peer, now);
+        if let (Answer::Push(push), Some(coding)) = (&mut answer, coding) {
+            push.decode(coding);
+        }
+        answer
+    }
+
+    /// The gzip header of a request's body is complete: what becomes of the request. Never [`Answer::Hold`].
+    pub fn resume(&mut self, mut held: Box<Held>, peer: SocketAddr, now: Now) -> Answer {
+        let mut answer = self.route(&held.request(), peer, now);
+        if let Answer::Push(push) = &mut answer {
+            push.decode_behind(held.take_header());
+        }
+        self.end_held(held);
+        answer
+    }
+
+    /// The body of a request has no gzip header, although it should. Such requests are not counted (SPEC 1.5, 7.8).
+    pub fn held_failed(&mut self, held: Box<Held>, error: &dyn fmt::Display) -> Reply {
+        self.end_held(held);
+        Reply::error(400, error)
+    }
+
+    fn end_held(&mut self, mut held: Box<Held>) {
+        held.clear();
+        self.idle_held = Some(held);
+    }
+
+    fn reads_body_first(&mut self, request: &Request<'_>) -> bool {
+        self.router.reads_body_first(request.method, request.path_and_query(), &mut self.path)
+    }
+
+    fn route(&mut self, request: &Request<'_>, peer: SocketAddr, now: Now) -> Answer {
         let mut path = std::mem::take(&mut self.path);
         let decision = self.router.route(request.method, request.path_and_query(), &mut path);
         let answer = match decision {
@@ -200,6 +249,14 @@ impl App {
         Answer::Push(push)
     }
 
+    /// A piece of a push's body; how many bytes it was decoded to, if it is coded.
+    pub fn push_piece(&mut self, push: &mut Push, piece: &[u8]) -> Result<usize, PushError> {
+        if push.is_coded() && self.decoded.is_empty() {
+            self.decoded = vec![0; DECODED_PIECE_BYTES].into_boxed_slice();
+        }
+        push.feed(piece, &mut self.decoded)
+    }
+
     /// A push's body is complete.
     pub fn push_end(&mut self, mut push: Box<Push>, now: Now) -> Reply {
         let Some(origin) = push.origin else { unreachable!("a push that was begun has an origin") };
@@ -207,19 +264,19 @@ impl App {
         let reply = match outcome {
             Ok(Ok(())) => Reply::empty(200),
             Ok(Err(refusal)) => self.refuse_push(origin, &refusal),
-            Err(error) => return self.push_failed(push, &error, now),
+            Err(error) => return self.push_failed(push, error.status(), &error, now),
         };
         self.end_push(push);
         self.close_push(origin, reply, now)
     }
 
     /// A push's body cannot be read, or not to its end (SPEC 1.5, 3).
-    pub fn push_failed(&mut self, push: Box<Push>, error: &dyn fmt::Display, now: Now) -> Reply {
+    pub fn push_failed(&mut self, push: Box<Push>, status: u16, error: &dyn fmt::Display, now: Now) -> Reply {
         let Some(origin) = push.origin else { unreachable!("a push that was begun has an origin") };
         let keys = [("logged_source", Value::Shown(&origin.peer)), ("err", Value::Shown(error))];
         self.log.debug("failed to parse text", &keys);
         self.end_push(push);
-        self.close_push(origin, Reply::error(400, error), now)
+        self.close_push(origin, Reply::error(status, error), now)
     }
 
     /// Lets go of a push that was answered or whose client is gone; keeps its memory for the next one.
@@ -388,12 +445,6 @@ fn with_cors(mut reply: Reply) -> Reply {
 
 /// Refuses what this version cannot read yet, instead of reading it as text.
 fn unsupported(request: &Request<'_>) -> Option<Reply> {
-    let coding = request.headers.first("content-encoding").unwrap_or_default();
-    if coding.eq_ignore_ascii_case(b"gzip") || coding.eq_ignore_ascii_case(b"snappy") {
-        let coding = String::from_utf8_lossy(coding);
-        let text = format!("Content-Encoding {coding:?} is not supported by this version; push without compression");
-        return Some(Reply::error(415, &text));
-    }
     let content_type = request.headers.first("content-type").unwrap_or_default().to_ascii_lowercase();
     content_type
         .starts_with(b"application/vnd.google.protobuf")

@@ -1,10 +1,12 @@
-//! A push while its body arrives: the parser's state and what it has read so far.
+//! A push while its body arrives: the decoder's and the parser's state, and what has been read so far.
 
 use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::exposition::text::{ParseError, Parser};
+use crate::http::coding::{Coding, CodingError, Decoder, GzipHeader};
+use crate::limits::DECODED_BYTES_MAX;
 use crate::model::name::Names;
 use crate::store::{Mode, Staged};
 use crate::telemetry::Method;
@@ -12,6 +14,11 @@ use crate::telemetry::Method;
 /// A push on its way in. Reused from push to push for its working memory.
 #[derive(Default)]
 pub struct Push {
+    /// Whether the body goes through `decoder`.
+    is_coded: bool,
+    decoder: Decoder,
+    /// Bytes that came out of `decoder`.
+    decoded_bytes: u64,
     parser: Parser,
     staged: Staged,
     /// What is known of its request.
@@ -33,6 +40,48 @@ pub struct Origin {
     pub peer: SocketAddr,
 }
 
+/// Why the body of a push cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PushError {
+    /// It is not in the format (SPEC 3).
+    Text(ParseError),
+    /// It cannot be decoded (SPEC 1.5).
+    Coding(CodingError),
+    /// It decodes to more than [`DECODED_BYTES_MAX`]; a bound of ours, the original has none.
+    TooLarge,
+}
+
+impl PushError {
+    /// The status to answer with.
+    pub fn status(&self) -> u16 {
+        if *self == Self::TooLarge { 413 } else { 400 }
+    }
+}
+
+impl std::error::Error for PushError {}
+
+impl fmt::Display for PushError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(error) => error.fmt(f),
+            Self::Coding(error) => error.fmt(f),
+            Self::TooLarge => write!(f, "the body decompresses to more than {DECODED_BYTES_MAX} bytes"),
+        }
+    }
+}
+
+impl From<ParseError> for PushError {
+    fn from(error: ParseError) -> Self {
+        Self::Text(error)
+    }
+}
+
+impl From<CodingError> for PushError {
+    fn from(error: CodingError) -> Self {
+        Self::Coding(error)
+    }
+}
+
 impl fmt::Debug for Push {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Push").field("origin", &self.origin).finish_non_exhaustive()
@@ -47,18 +96,59 @@ impl Push {
         names: Names,
         origin: Origin,
     ) {
+        self.is_coded = false;
+        self.decoded_bytes = 0;
         self.parser.reset(names);
         self.staged.begin(labels);
         self.origin = Some(origin);
     }
 
-    /// Takes a piece of the body.
-    pub fn feed(&mut self, piece: &[u8]) -> Result<(), ParseError> {
-        self.parser.feed(piece, &mut self.staged)
+    /// The body comes in this coding. To be called in front of its first piece.
+    pub fn decode(&mut self, coding: Coding) {
+        self.is_coded = true;
+        self.decoder.begin(coding);
+    }
+
+    /// The body comes in gzip, and its first header has been read.
+    pub fn decode_behind(&mut self, header: GzipHeader) {
+        self.is_coded = true;
+        self.decoder.begin_behind(header);
+    }
+
+    /// Whether the body comes in a coding: a little of it may be much.
+    pub fn is_coded(&self) -> bool {
+        self.is_coded
+    }
+
+    /// Takes a piece of the body; how many bytes it was decoded to, if it is coded. `buffer` is used for those, and has
+    /// the size that [`Decoder::decode`] asks for.
+    pub fn feed(&mut self, piece: &[u8], buffer: &mut [u8]) -> Result<usize, PushError> {
+        if !self.is_coded {
+            self.parser.feed(piece, &mut self.staged)?;
+            return Ok(0);
+        }
+        let mut rest = piece;
+        let mut decoded = 0;
+        loop {
+            let step = self.decoder.decode(rest, buffer)?;
+            rest = &rest[step.used..];
+            decoded += step.produced;
+            self.decoded_bytes += step.produced as u64;
+            if self.decoded_bytes > DECODED_BYTES_MAX {
+                return Err(PushError::TooLarge);
+            }
+            self.parser.feed(&buffer[..step.produced], &mut self.staged)?;
+            if rest.is_empty() && step.produced < buffer.len() {
+                return Ok(decoded);
+            }
+        }
     }
 
     /// The body is complete: what is to be stored.
-    pub fn finish(&mut self) -> Result<&mut Staged, ParseError> {
+    pub fn finish(&mut self) -> Result<&mut Staged, PushError> {
+        if self.is_coded {
+            self.decoder.finish()?;
+        }
         self.parser.finish(&mut self.staged)?;
         self.staged.seal();
         Ok(&mut self.staged)
@@ -69,5 +159,43 @@ impl Push {
         self.staged.clear();
         self.parser.reset(Names::Classic);
         self.origin = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::net::Ipv4Addr;
+
+    use super::*;
+    use crate::limits::DECODED_PIECE_BYTES;
+
+    fn begin(push: &mut Push) {
+        let peer = (Ipv4Addr::LOCALHOST, 1).into();
+        let origin = Origin { mode: Mode::Replace, method: Method::Put, size: 0, started: Duration::ZERO, peer };
+        push.begin([("instance", ""), ("job", "j")].into_iter(), Names::Classic, origin);
+    }
+
+    #[test]
+    fn a_decoded_body_is_bounded() {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(&[b'\n'; 100]).unwrap();
+        let body = encoder.finish().unwrap();
+        let mut buffer = vec![0; DECODED_PIECE_BYTES];
+        let mut push = Push::default();
+        for (before, expected) in
+            [(0, Ok(100)), (DECODED_BYTES_MAX - 100, Ok(100)), (DECODED_BYTES_MAX - 99, Err(PushError::TooLarge))]
+        {
+            begin(&mut push);
+            push.decode(Coding::Gzip);
+            push.decoded_bytes = before;
+            assert_eq!(push.feed(&body, &mut buffer), expected, "behind {before} bytes");
+        }
+        assert_eq!(PushError::TooLarge.status(), 413);
+        assert_eq!(PushError::TooLarge.to_string(), "the body decompresses to more than 1073741824 bytes");
+        // The next push begins at nothing, and without a coding.
+        begin(&mut push);
+        assert_eq!(push.feed(b"m 1\n", &mut []), Ok(0));
+        assert!(push.finish().is_ok());
     }
 }

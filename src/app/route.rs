@@ -175,6 +175,19 @@ impl Router {
         self.route_path(method, scratch, target.query)
     }
 
+    /// Whether the original reads the gzip header of such a request before it looks for a route: everywhere but below
+    /// `/api/v1`, and for targets that are refused or redirected as sent (SPEC 1.1, 1.5).
+    pub fn reads_body_first(&self, method: &str, target: &[u8], scratch: &mut Vec<u8>) -> bool {
+        if target.first() != Some(&b'/') {
+            return false;
+        }
+        let target = Target::new(target);
+        if target.decode(scratch).is_none() || (target.is_unclean && method != "CONNECT") {
+            return false;
+        }
+        !matches!(scratch.strip_prefix(self.api_root.as_slice()), Some(b"" | [b'/', ..]))
+    }
+
     fn route_path<'s>(&self, method: &str, path: &'s [u8], query: Option<&[u8]>) -> Decision<'s> {
         match path.strip_prefix(self.api_root.as_slice()) {
             Some(b"") if method != "CONNECT" => {

@@ -86,6 +86,58 @@ impl<'a> Request<'a> {
     }
 }
 
+/// A copy of a request's head that outlives the bytes it came in. Reused for its memory.
+#[derive(Clone, Debug, Default)]
+pub struct KeptRequest {
+    method: String,
+    target: Vec<u8>,
+    origin_form: Vec<u8>,
+    headers: Vec<u8>,
+    version: Option<Version>,
+    content_length: Option<u64>,
+    head_bytes: usize,
+}
+
+impl KeptRequest {
+    /// Copies a head in the place of the last one.
+    pub fn keep(&mut self, request: &Request<'_>) {
+        self.method.clear();
+        self.method.push_str(request.method);
+        let parts = [
+            (&mut self.target, request.target),
+            (&mut self.origin_form, request.origin_form),
+            (&mut self.headers, request.headers.block),
+        ];
+        for (kept, part) in parts {
+            kept.clear();
+            kept.extend_from_slice(part);
+        }
+        self.version = Some(request.version);
+        self.content_length = request.content_length;
+        self.head_bytes = request.head_bytes;
+    }
+
+    /// The head that was copied.
+    pub fn request(&self) -> Request<'_> {
+        Request {
+            method: &self.method,
+            target: &self.target,
+            version: self.version.unwrap_or(Version::Http11),
+            headers: Headers { block: &self.headers },
+            content_length: self.content_length,
+            head_bytes: self.head_bytes,
+            origin_form: &self.origin_form,
+        }
+    }
+
+    /// Gives memory back that an unusually long head took, down to so many bytes a part.
+    pub fn shrink_to(&mut self, bytes: usize) {
+        self.target.shrink_to(bytes);
+        self.origin_form.shrink_to(bytes);
+        self.headers.shrink_to(bytes);
+    }
+}
+
 /// The headers of a request. A look-up walks the lines: the few that are made cost less than any index.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Headers<'a> {

@@ -5,6 +5,7 @@
 //! ```
 //! While an answer is being sent nothing is read: a client that does not read its answers is not listened to.
 
+use std::fmt::Display;
 use std::io::IoSlice;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -13,14 +14,16 @@ use smallvec::SmallVec;
 
 use super::scrape::Scrape;
 use super::{Clock, Shared};
+use crate::app::held::Held;
 use crate::app::push::Push;
 use crate::app::query::GroupsJson;
 use crate::app::reply::{Reply, ReplyBody};
 use crate::app::{Answer, App};
 use crate::http::{Body, Connection, Disposition, Event, Refusal, Response};
 use crate::limits::{
-    BODY_PAUSE_MAX, HEAD_TIME_MAX, IDLE_TIME_MAX, LINGER_TIME_MAX, OUTPUT_KEPT_BYTES_MAX, READ_BYTES_PER_TURN_MAX,
-    REQUESTS_PER_TURN_MAX, RESPONSE_PAUSE_MAX, WRITE_BYTES_PER_TURN_MAX, WRITE_PIECES_MAX,
+    BODY_PAUSE_MAX, CODED_PIECE_BYTES, DECODED_BYTES_PER_TURN_MAX, HEAD_TIME_MAX, IDLE_TIME_MAX, LINGER_TIME_MAX,
+    OUTPUT_KEPT_BYTES_MAX, READ_BYTES_PER_TURN_MAX, REQUESTS_PER_TURN_MAX, RESPONSE_PAUSE_MAX,
+    WRITE_BYTES_PER_TURN_MAX, WRITE_PIECES_MAX,
 };
 use crate::net::{Progress, Stream};
 
@@ -45,17 +48,28 @@ pub(super) struct Session {
     is_input_over: bool,
     /// No further request is taken behind the one at hand.
     is_last: bool,
-    /// Input that came behind a request whose answer is still on its way.
+    /// Input that came behind a request whose answer is still on its way, or that is too much for a turn once it is
+    /// decompressed.
     input: Vec<u8>,
     /// Bytes to be sent, from `sent` on; in front of `body`.
     output: Vec<u8>,
     sent: usize,
     /// What is sent behind `output`.
     body: Outgoing,
-    /// The push whose body is being received.
-    push: Option<Box<Push>>,
+    /// The request whose body is being received.
+    incoming: Incoming,
     phase: Phase,
     deadline: Instant,
+}
+
+/// Who the body that is being received is for.
+#[derive(Debug)]
+enum Incoming {
+    /// Nobody.
+    Nothing,
+    /// A request that is decided about when the first bytes of its body are there.
+    Held(Box<Held>),
+    Push(Box<Push>),
 }
 
 /// The part of an answer that is made or sent piece by piece.
@@ -95,8 +109,27 @@ impl Phase {
 /// What is left of a session's share of a turn.
 struct Share {
     read: usize,
+    decoded: usize,
     written: usize,
     requests: usize,
+}
+
+impl Share {
+    const WHOLE: Self = Self {
+        read: READ_BYTES_PER_TURN_MAX,
+        decoded: DECODED_BYTES_PER_TURN_MAX,
+        written: WRITE_BYTES_PER_TURN_MAX,
+        requests: REQUESTS_PER_TURN_MAX,
+    };
+
+    fn has_moved_bytes(&self) -> bool {
+        self.read < Self::WHOLE.read || self.decoded < Self::WHOLE.decoded || self.written < Self::WHOLE.written
+    }
+
+    /// Whether more may be taken in.
+    fn has_room(&self) -> bool {
+        self.decoded > 0 && self.requests > 0
+    }
 }
 
 /// What came of sending.
@@ -118,7 +151,7 @@ enum Taken {
 /// What an event asks for, free of borrowed input.
 enum Step {
     Nothing,
-    Receive(Box<Push>),
+    Receive(Incoming),
     Answer(Reply),
     Refuse(Refusal),
 }
@@ -136,7 +169,7 @@ impl Session {
             output: Vec::new(),
             sent: 0,
             body: Outgoing::Nothing,
-            push: None,
+            incoming: Incoming::Nothing,
             phase: Phase::Idle,
             deadline: now + Phase::Idle.patience(),
         }
@@ -176,7 +209,7 @@ impl Session {
 
     /// Ends it; what it borrowed from the application goes back.
     pub(super) fn close(mut self, app: &mut App) {
-        if let Some(push) = self.push.take() {
+        if let Incoming::Push(push) = self.incoming.take() {
             app.end_push(push);
         }
         self.end_body(app);
@@ -188,10 +221,9 @@ impl Session {
         if self.output.capacity() == 0 {
             std::mem::swap(&mut self.output, &mut shared.output);
         }
-        let mut share =
-            Share { read: READ_BYTES_PER_TURN_MAX, written: WRITE_BYTES_PER_TURN_MAX, requests: REQUESTS_PER_TURN_MAX };
+        let mut share = Share::WHOLE;
         let next = self.turn(&mut share, app, shared, clock);
-        if share.read < READ_BYTES_PER_TURN_MAX || share.written < WRITE_BYTES_PER_TURN_MAX {
+        if share.has_moved_bytes() {
             self.note_progress(shared.now);
         }
         if self.sent == self.output.len() {
@@ -219,7 +251,7 @@ impl Session {
                 Disposition::LingerClose => self.linger(shared.now),
                 Disposition::Close => return Next::Close,
             }
-            if share.read == 0 || share.requests == 0 {
+            if share.read == 0 || !share.has_room() {
                 return Next::Again;
             }
             match self.take_input(share, app, shared, clock) {
@@ -239,7 +271,7 @@ impl Session {
             Phase::Response
         } else if self.http.is_idle() {
             Phase::Idle
-        } else if self.push.is_some() || self.http.disposition() == Disposition::Drain {
+        } else if !matches!(self.incoming, Incoming::Nothing) || self.http.disposition() == Disposition::Drain {
             Phase::Body
         } else {
             Phase::Head
@@ -277,7 +309,7 @@ impl Session {
             return Taken::Some;
         }
         if self.is_input_over {
-            return self.end_input(app, shared, clock);
+            return self.end_input(share, app, shared, clock);
         }
         if !self.stream.is_readable {
             return Taken::Blocked;
@@ -304,11 +336,18 @@ impl Session {
     /// used.
     fn receive(&mut self, input: &[u8], share: &mut Share, app: &mut App, shared: &mut Shared, clock: Clock) -> usize {
         let mut used = 0;
-        while matches!(self.body, Outgoing::Nothing) && share.requests > 0 {
-            let (consumed, event) = self.http.receive(&input[used..]);
+        while matches!(self.body, Outgoing::Nothing) && share.has_room() {
+            let rest = &input[used..];
+            let piece = &rest[..rest.len().min(self.incoming.piece_bytes_max())];
+            let (consumed, event) = self.http.receive(piece);
             used += consumed;
-            let Some(event) = event else { break };
-            let step = take_event(event, &mut self.push, self.peer, app, clock);
+            let Some(event) = event else {
+                if consumed > 0 && used < input.len() {
+                    continue;
+                }
+                break;
+            };
+            let step = take_event(event, &mut self.incoming, self.peer, share, app, clock);
             share.requests -= usize::from(matches!(step, Step::Answer(_)));
             self.follow(step, app, shared);
         }
@@ -316,9 +355,9 @@ impl Session {
     }
 
     /// The peer sends no more: what that means for a request at hand.
-    fn end_input(&mut self, app: &mut App, shared: &mut Shared, clock: Clock) -> Taken {
+    fn end_input(&mut self, share: &mut Share, app: &mut App, shared: &mut Shared, clock: Clock) -> Taken {
         let Some(event) = self.http.receive_end() else { return Taken::Over };
-        let step = take_event(event, &mut self.push, self.peer, app, clock);
+        let step = take_event(event, &mut self.incoming, self.peer, share, app, clock);
         self.follow(step, app, shared);
         Taken::Some
     }
@@ -326,9 +365,9 @@ impl Session {
     fn follow(&mut self, step: Step, app: &mut App, shared: &mut Shared) {
         match step {
             Step::Nothing => {}
-            Step::Receive(push) => {
+            Step::Receive(incoming) => {
                 self.http.accept_body(&mut self.output);
-                self.push = Some(push);
+                self.incoming = incoming;
             }
             Step::Answer(reply) => self.answer(reply, app, shared),
             Step::Refuse(refusal) => self.http.refuse(refusal, &shared.date, &mut self.output),
@@ -338,7 +377,7 @@ impl Session {
     // ---- output ----
 
     fn answer(&mut self, reply: Reply, app: &mut App, shared: &mut Shared) {
-        if let Some(push) = self.push.take() {
+        if let Incoming::Push(push) = self.incoming.take() {
             app.end_push(push); // Answered before its body was complete.
         }
         if self.is_last || reply.closes {
@@ -448,26 +487,89 @@ impl Session {
     }
 }
 
+impl Incoming {
+    fn take(&mut self) -> Self {
+        std::mem::replace(self, Self::Nothing)
+    }
+
+    /// How much of a body is taken at once: little of one that may become a thousand times as much.
+    fn piece_bytes_max(&self) -> usize {
+        match self {
+            Self::Push(push) if push.is_coded() => CODED_PIECE_BYTES,
+            Self::Held(_) => CODED_PIECE_BYTES,
+            Self::Push(_) | Self::Nothing => usize::MAX,
+        }
+    }
+}
+
 /// Tells the application what arrived.
-fn take_event(event: Event<'_>, push: &mut Option<Box<Push>>, peer: SocketAddr, app: &mut App, clock: Clock) -> Step {
+fn take_event(
+    event: Event<'_>,
+    incoming: &mut Incoming,
+    peer: SocketAddr,
+    share: &mut Share,
+    app: &mut App,
+    clock: Clock,
+) -> Step {
     match event {
-        Event::Request(request) => match app.request(&request, peer, clock.now()) {
-            Answer::Reply(reply) => Step::Answer(reply),
-            Answer::Push(push) => Step::Receive(push),
+        Event::Request(request) => step(app.request(&request, peer, clock.now())),
+        Event::Body(piece) => take_piece(piece, incoming, peer, share, app, clock),
+        Event::End => match incoming.take() {
+            Incoming::Push(push) => Step::Answer(app.push_end(push, clock.now())),
+            Incoming::Held(held) => {
+                let error = held.cut_short();
+                Step::Answer(app.held_failed(held, &error))
+            }
+            Incoming::Nothing => Step::Nothing,
         },
-        Event::Body(piece) => match push.as_mut().map(|push| push.feed(piece)) {
-            Some(Err(error)) => failed(push, &error, app, clock),
-            _ => Step::Nothing,
-        },
-        Event::End => match push.take() {
-            Some(push) => Step::Answer(app.push_end(push, clock.now())),
-            None => Step::Nothing,
-        },
-        Event::BodyFailed(error) => failed(push, &error, app, clock),
+        Event::BodyFailed(error) => failed(incoming, 400, &error, app, clock),
         Event::Refused(refusal) => Step::Refuse(refusal),
     }
 }
 
-fn failed(push: &mut Option<Box<Push>>, error: &dyn std::fmt::Display, app: &mut App, clock: Clock) -> Step {
-    push.take().map_or(Step::Nothing, |push| Step::Answer(app.push_failed(push, error, clock.now())))
+fn step(answer: Answer) -> Step {
+    match answer {
+        Answer::Reply(reply) => Step::Answer(reply),
+        Answer::Push(push) => Step::Receive(Incoming::Push(push)),
+        Answer::Hold(held) => Step::Receive(Incoming::Held(held)),
+    }
+}
+
+fn take_piece(
+    piece: &[u8],
+    incoming: &mut Incoming,
+    peer: SocketAddr,
+    share: &mut Share,
+    app: &mut App,
+    clock: Clock,
+) -> Step {
+    let mut rest = piece;
+    if let Incoming::Held(held) = incoming {
+        match held.feed(piece) {
+            Ok(_) if !held.is_complete() => return Step::Nothing,
+            Ok(used) => rest = &piece[used..],
+            Err(error) => return failed(incoming, 400, &error, app, clock),
+        }
+        let Incoming::Held(held) = incoming.take() else { unreachable!("it was one just now") };
+        match step(app.resume(held, peer, clock.now())) {
+            Step::Receive(push) => *incoming = push,
+            step => return step,
+        }
+    }
+    let Incoming::Push(push) = incoming else { return Step::Nothing };
+    match app.push_piece(push, rest) {
+        Ok(decoded) => {
+            share.decoded = share.decoded.saturating_sub(decoded);
+            Step::Nothing
+        }
+        Err(error) => failed(incoming, error.status(), &error, app, clock),
+    }
+}
+
+fn failed(incoming: &mut Incoming, status: u16, error: &dyn Display, app: &mut App, clock: Clock) -> Step {
+    match incoming.take() {
+        Incoming::Push(push) => Step::Answer(app.push_failed(push, status, error, clock.now())),
+        Incoming::Held(held) => Step::Answer(app.held_failed(held, error)),
+        Incoming::Nothing => Step::Nothing,
+    }
 }

@@ -6,6 +6,7 @@
 mod allocations;
 mod cases;
 mod clients;
+mod coding;
 mod gzip;
 mod prometheus;
 mod seeds;

@@ -321,3 +321,23 @@ fn a_plain_push_path_allocates_nothing() {
     });
     assert_eq!(allocations.count_total, 0);
 }
+
+#[test]
+fn a_gzip_header_is_read_before_most_routes() {
+    let router = Router::new("/pre", "/metrics", true);
+    for (method, target, expected) in [
+        ("PUT", "/pre/metrics/job/j", true),
+        ("GET", "/", true),
+        ("GET", "/nowhere?x", true),
+        ("GET", "/api/v1/status", true),
+        ("GET", "/pre/api/v1/status", false),
+        ("GET", "/pre/api/v1", false),
+        ("GET", "/pre/api/v1x", true),
+        ("PUT", "/pre//metrics/job/j", false),
+        ("OPTIONS", "*", false),
+        ("GET", "/%zz", false),
+    ] {
+        let reads = router.reads_body_first(method, target.as_bytes(), &mut Vec::new());
+        assert_eq!(reads, expected, "{method} {target}");
+    }
+}
