@@ -62,6 +62,7 @@ def push(gateway):
     for number, key in enumerate(KEYS):
         push_to_gateway(gateway, job="keys", registry=gauge("client_key", number), grouping_key=key)
     push_to_gateway(gateway, job="a/b c", registry=gauge("client_job", 1))
+    push_to_gateway(gateway, job="gzip", registry=gauge("client_packed", 1), compression="gzip")
 
 
 def delete(gateway):
@@ -70,6 +71,7 @@ def delete(gateway):
     for key in KEYS:
         delete_from_gateway(gateway, job="keys", grouping_key=key)
     delete_from_gateway(gateway, job="a/b c")
+    delete_from_gateway(gateway, job="gzip")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 //! Real clients push to the gateway: Python's `prometheus_client` and curl.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -32,6 +33,7 @@ const PYTHON_LINES: &[&str] = &[
     r#"client_key{city="Zürich",instance="",job="keys",sign="100 %+?&#"} 3"#,
     r#"client_key{instance="",job="keys",name="Προμηθεύς"} 4"#,
     r#"client_job{instance="",job="a/b c"} 1"#,
+    r#"client_packed{instance="",job="gzip"} 1"#,
 ];
 
 #[test]
@@ -89,13 +91,24 @@ fn curl_pushes_in_every_way() {
     assert!(said.contains("< HTTP/1.1 100 Continue"), "no interim answer: {said}");
     let said = curl(&["-T", "-", &url("chunked")], "curl_chunked 1\n");
     assert!(said.to_lowercase().contains("> transfer-encoding: chunked"), "not chunked: {said}");
+    let packed = format!("@{}", scratch.file("packed", gzip("curl_packed 1\n")).display());
+    curl(&["--data-binary", &packed, "-H", "Content-Encoding: gzip", &url("packed")], "");
+    let coding = ["-H", "Content-Encoding: gzip", "-H", "Expect: 100-continue"];
+    let said = curl(&["-T", &packed[1..], coding[0], coding[1], coding[2], coding[3], &url("repacked")], "");
+    assert!(said.contains("< HTTP/1.1 100 Continue"), "no interim answer: {said}");
     let said = curl(&["--data-binary", "curl_twice 1\n", &url("first"), &url("second")], "");
     assert!(said.contains("Re-using existing connection"), "the connection was not kept: {said}");
 
     let scrape = gateway.scrape();
-    for (family, job) in
-        [("data", "data"), ("file", "upload"), ("chunked", "chunked"), ("twice", "first"), ("twice", "second")]
-    {
+    for (family, job) in [
+        ("data", "data"),
+        ("file", "upload"),
+        ("chunked", "chunked"),
+        ("packed", "packed"),
+        ("packed", "repacked"),
+        ("twice", "first"),
+        ("twice", "second"),
+    ] {
         let line = format!("curl_{family}{{instance=\"\",job=\"{job}\"}} 1\n");
         assert!(scrape.contains(&line), "the scrape lacks {line}\n{scrape}");
     }
@@ -113,6 +126,12 @@ fn curl_pushes_two_megabytes() {
     let scrape = gateway.scrape();
     assert_eq!(scrape.lines().filter(|line| line.starts_with("curl_big{")).count(), 50_000);
     assert!(scrape.contains("curl_big{i=\"000000000000000000000000049999\",instance=\"\",job=\"big\"} 49999\n"));
+}
+
+fn gzip(text: &str) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(text.as_bytes()).expect("a vector takes everything");
+    encoder.finish().expect("a vector takes everything")
 }
 
 /// Runs curl, which must be answered below 400; returns its talk about the exchange.

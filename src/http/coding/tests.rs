@@ -84,8 +84,11 @@ fn codings_by_name() {
     }
 }
 
+/// A title, a body, the data in front of the first error, and that error.
+type Case<D> = (&'static str, Vec<u8>, D, Option<&'static str>);
+
 /// Sound and damaged gzip bodies, with what comes of them.
-fn gzip_cases() -> Vec<(&'static str, Vec<u8>, &'static [u8], Option<&'static str>)> {
+fn gzip_cases() -> Vec<Case<&'static [u8]>> {
     let header = |flags: u8, fields: &[u8]| [&[0x1f, 0x8b, 8, flags, 0, 0, 0, 0, 0, 255], fields].concat();
     let spoiled = |at_end: usize| {
         let mut body = gzip(TEXT);
@@ -139,7 +142,7 @@ fn gzip_bodies() {
 }
 
 /// Sound and damaged snappy bodies, with what comes of them.
-fn snappy_cases() -> Vec<(&'static str, Vec<u8>, Vec<u8>, Option<&'static str>)> {
+fn snappy_cases() -> Vec<Case<Vec<u8>>> {
     let corrupt = Some("snappy: corrupt input");
     let unsupported = Some("snappy: unsupported input");
     let text = TEXT.to_vec();
