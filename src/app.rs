@@ -47,6 +47,8 @@ pub struct Settings {
     pub has_admin_api: bool,
     /// Whether `/-/quit` works.
     pub has_lifecycle: bool,
+    /// Whether pushes are checked before they are applied (SPEC 5.5).
+    pub has_consistency_check: bool,
     /// All flags as the query API lists them.
     pub flags: Vec<(&'static str, String)>,
     /// How the program was built.
@@ -108,7 +110,7 @@ impl fmt::Debug for App {
 impl App {
     /// An application with an empty store.
     pub fn new(settings: Settings, log: Logger) -> Self {
-        let mut store = Store::new();
+        let mut store = if settings.has_consistency_check { Store::new() } else { Store::unchecked() };
         // The families without series at the start are those whose help the original demands of pushes, too.
         let own = FAMILIES.each_ref().map(|own| {
             let demands_help = own.name.starts_with("pushgateway_http_");
@@ -136,6 +138,12 @@ impl App {
     /// What is stored.
     pub fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// Does a bounded part of work that no request waits for; whether there is more of it.
+    pub fn work_off(&mut self) -> bool {
+        self.store.discard_some();
+        self.store.has_discarded()
     }
 
     /// Whether a client asked for the end (SPEC 10).
@@ -262,6 +270,8 @@ impl App {
         let Some(origin) = push.origin else { unreachable!("a push that was begun has an origin") };
         let outcome = push.finish().map(|staged| self.store.push(staged, origin.mode, now.wall));
         let reply = match outcome {
+            // Unchecked, timestamps are refused as well, but nobody is told (SPEC 5.5).
+            Ok(_) if !self.store.is_checked() => Reply::empty(202),
             Ok(Ok(())) => Reply::empty(200),
             Ok(Err(refusal)) => self.refuse_push(origin, &refusal),
             Err(error) => return self.push_failed(push, error.status(), &error, now),
@@ -347,6 +357,11 @@ impl App {
 
     fn scrape(&mut self, request: &Request<'_>, now: Now) -> Reply {
         self.telemetry.scrape_started();
+        if !self.store.is_checked()
+            && let Some(reply) = self.inconsistency()
+        {
+            return reply;
+        }
         let Self { telemetry, store, own, .. } = self;
         telemetry.render(now.uptime, &mut |index, lines| store.set_own(own[index], lines));
         let mut snapshot = self.idle_snapshots.pop().unwrap_or_default();
@@ -371,6 +386,17 @@ impl App {
             self.telemetry.count_compressed_page();
         }
         page.len()
+    }
+
+    /// The answer to scrapes of an inconsistent store (SPEC 6.4).
+    fn inconsistency(&mut self) -> Option<Reply> {
+        let problems = self.store.audit();
+        if problems.is_empty() {
+            return None;
+        }
+        self.log.error(&format!("error gathering metrics: {problems}"), &[]);
+        self.telemetry.scrape_ended(500);
+        Some(Reply::error(500, &format_args!("An error has occurred while serving metrics:\n\n{problems}")))
     }
 
     /// A scrape was sent, or its client is gone.

@@ -37,6 +37,13 @@ pub const ERRORS_LISTED_MAX: usize = 20;
 /// Working memory that a finished push may keep for the next one, bytes.
 pub const STAGING_KEPT_BYTES_MAX: usize = 1 << 20;
 
+/// Groups, families and pages of a wiped store that are freed in one turn of the loop: well below a millisecond, and
+/// more than one connection can add in a turn, so that wipes cannot pile up faster than they are cleared away.
+pub const DISCARDS_PER_TURN_MAX: usize = 2048;
+
+/// Wiped stores that wait to be freed; with one more, the oldest is freed at once.
+pub const WIPES_PENDING_MAX: usize = 8;
+
 // ---- http ----
 
 /// Request line and headers together, bytes (SPEC 1.6: 1 MiB + 4 KiB, then 431).

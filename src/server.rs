@@ -5,6 +5,7 @@
 //!
 //! ```text
 //! turn: wait -> accept (bounded) -> for every ready session: flush, read, parse, answer (bounded) -> sweep deadlines
+//!       -> work that no request waits for (bounded)
 //! ```
 
 mod scrape;
@@ -53,6 +54,8 @@ pub struct Server {
     clock: Clock,
     shared: Shared,
     next_sweep: Instant,
+    /// The application has work left that no request waits for.
+    has_more_work: bool,
     shutdown_at: Option<Instant>,
 }
 
@@ -96,6 +99,7 @@ impl Server {
             clock: Clock { started },
             shared: Shared { input, output: Vec::new(), date, deflate_bytes_left: 0, now: started },
             next_sweep: started + SWEEP_INTERVAL,
+            has_more_work: false,
             shutdown_at: None,
         })
     }
@@ -137,6 +141,7 @@ impl Server {
         self.accept();
         self.run_ready();
         self.sweep();
+        self.has_more_work = self.app.work_off();
         if self.app.is_quitting() && self.shutdown_at.is_none() {
             self.app.log.warn("received termination request via web service, exiting gracefully...", &[]);
             self.begin_shutdown();
@@ -147,7 +152,7 @@ impl Server {
 
     /// How long a turn may wait: not at all with work at hand, not beyond the next look at the deadlines.
     fn patience(&self, timeout: Option<Duration>) -> Option<Duration> {
-        if !self.ready.is_empty() || (self.may_accept() && self.accepting.contains(&true)) {
+        if !self.ready.is_empty() || self.has_more_work || (self.may_accept() && self.accepting.contains(&true)) {
             return Some(Duration::ZERO);
         }
         if self.sessions.is_empty() && !self.accepting.contains(&true) {

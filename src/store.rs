@@ -3,11 +3,13 @@
 //! Owns groups, families, pages, the consistency check and snapshots. It never sees a body, a request or a clock:
 //! samples arrive through [`Staged`], times as arguments. What it holds is described by SPEC 5 and 6.
 
+mod audit;
 mod catalog;
 mod check;
 mod checksum;
 mod compound;
 mod compress;
+mod discard;
 mod entry;
 mod key;
 mod line;
@@ -27,6 +29,7 @@ use std::rc::Rc;
 
 use catalog::{Catalog, Holding, OwnFamily};
 use check::{Check, Resolved};
+use discard::Discarded;
 use entry::EntryText;
 use pages::Pages;
 
@@ -39,6 +42,7 @@ pub use problem::Problems;
 pub use staged::{LineNote, Remark, Staged};
 pub use view::{FamilyView, GroupView};
 
+use crate::limits::{DISCARDS_PER_TURN_MAX, WIPES_PENDING_MAX};
 use crate::model::escape::{write_help, write_name};
 use crate::model::number;
 use crate::model::sample::Kind;
@@ -84,6 +88,12 @@ pub struct Store {
     pages: Pages,
     /// Entries whose lines have remarks.
     notes: HashMap<Entry, Box<[LineNote]>>,
+    /// Whether pushes are checked before they are applied.
+    is_checked: bool,
+    /// What the last audit found, until something changes.
+    audited: Option<Problems>,
+    /// What wipes left behind, to be freed in steps.
+    discarded: Vec<Discarded>,
     /// Working memory: the families of the push at hand.
     resolved: Vec<Resolved>,
     /// Working memory: text of one entry.
@@ -111,19 +121,36 @@ impl Store {
             family.help = Some(Rc::from(help(what).as_bytes()));
             family.own = Some(OwnFamily { demands_help: false });
         }
-        let (notes, resolved, text, part) = (HashMap::new(), Vec::new(), Vec::new(), String::new());
-        Self { catalog, pages: Pages::default(), notes, resolved, text, part }
+        Self {
+            catalog,
+            pages: Pages::default(),
+            notes: HashMap::new(),
+            is_checked: true,
+            audited: None,
+            discarded: Vec::new(),
+            resolved: Vec::new(),
+            text: Vec::new(),
+            part: String::new(),
+        }
+    }
+
+    /// An empty store that applies pushes unchecked: it may become inconsistent, which [`Store::audit`] tells
+    /// (SPEC 5.5).
+    pub fn unchecked() -> Self {
+        Self { is_checked: false, ..Self::new() }
     }
 
     // ---- the gateway's own metrics ----
 
     /// Makes a family of the gateway itself known: its kind and help hold against pushes of that name from now on.
-    /// With `demands_help`, a push of that name must have the same help (SPEC 6.2, numbers 9 and 10).
+    /// With `demands_help`, a push of that name must have the same help (SPEC 6.2, numbers 9 and 10). To be called
+    /// before the first push.
     pub fn declare_own(&mut self, name: &str, kind: Kind, help: &str, demands_help: bool) -> FamilyId {
         let id = self.catalog.add_family(name, kind);
         let family = self.catalog.family_mut(id);
         family.help = Some(Rc::from(help.as_bytes()));
         family.own = Some(OwnFamily { demands_help });
+        assert_eq!(id.0 as usize + 1, self.catalog.families().count(), "own families are the first ones");
         id
     }
 
@@ -132,10 +159,11 @@ impl Store {
         let held = self.catalog.group(GroupId::OWN).holding(family).is_some();
         match (held, lines.is_empty()) {
             (false, true) => {}
-            (true, true) => self.drop_holding(GroupId::OWN, family),
+            (true, true) => self.drop_holdings(GroupId::OWN, &[family]),
             (_, false) => {
                 if !held {
-                    self.add_holdings(GroupId::OWN, &[family]);
+                    let kind = self.catalog.family(family).kind;
+                    self.add_holdings(GroupId::OWN, &[(family, kind)]);
                 }
                 let entry = Entry { family, group: GroupId::OWN };
                 self.pages.put(&mut self.catalog, entry, EntryText::Shared(lines));
@@ -146,8 +174,10 @@ impl Store {
 
     // ---- changes ----
 
-    /// Applies a sealed push: all of it, or nothing but the time of the failure.
+    /// Applies a sealed push: all of it, or nothing but the time of the failure. An unchecked store refuses nothing but
+    /// timestamps.
     pub fn push(&mut self, staged: &mut Staged, mode: Mode, at: Timestamp) -> Result<(), Refusal> {
+        self.audited = None;
         let group = self.enter_group(staged, at)?;
         if staged.has_timestamp() {
             self.note_failure(group, staged, at);
@@ -157,7 +187,11 @@ impl Store {
         self.warm(group);
         let resolved = std::mem::take(&mut self.resolved);
         let Self { catalog, pages, part, .. } = self;
-        let problems = Check { catalog, pages, staged, resolved: &resolved, group, mode, part }.problems();
+        let problems = if self.is_checked {
+            Check { catalog, pages, staged, resolved: &resolved, group, mode, part }.problems()
+        } else {
+            Problems::default()
+        };
         let outcome = if problems.is_empty() {
             self.apply(group, staged, &resolved, mode, at);
             Ok(())
@@ -175,23 +209,65 @@ impl Store {
     /// Removes a group; whether there was one.
     pub fn delete(&mut self, key: &GroupKey) -> bool {
         let Some(group) = self.catalog.find_group(key) else { return false };
+        self.audited = None;
         let families: Vec<_> = self.catalog.group(group).holdings.iter().map(|holding| holding.family).collect();
-        for family in families.into_iter().rev() {
-            self.drop_holding(group, family);
-        }
+        self.drop_holdings(group, &families);
         self.catalog.remove_group(group);
         true
     }
 
-    /// Removes all groups.
+    /// Removes all groups, in a time that does not depend on how many there are; [`Store::discard_some`] frees them.
     pub fn wipe(&mut self) {
-        let keys: Vec<_> = self.catalog.groups_from(GroupId(1)).map(|(_, group)| group.key.clone()).collect();
-        for key in keys {
-            self.delete(&key);
+        self.audited = None;
+        let mut catalog = Self::new().catalog;
+        let own = self.catalog.families().take_while(|(_, family)| family.own.is_some());
+        for (id, family) in own.skip(staged::RESERVED_NAMES.len()) {
+            let added = catalog.add_family(&family.name, family.kind);
+            assert_eq!(added, id, "own families are the first ones");
+            let (help, own) = (family.help.clone(), family.own);
+            let family = catalog.family_mut(id);
+            (family.help, family.own) = (help, own);
         }
+        let catalog = std::mem::replace(&mut self.catalog, catalog);
+        let pages = std::mem::take(&mut self.pages);
+        let notes = std::mem::take(&mut self.notes);
+        for holding in &catalog.group(GroupId::OWN).holdings {
+            let entry = Entry { family: holding.family, group: GroupId::OWN };
+            let lines: Vec<u8> = pages.text(&catalog, entry).flatten().copied().collect();
+            self.set_own(holding.family, &lines);
+        }
+        let ((groups, families), pages, notes) = (catalog.into_parts(), pages.into_parts(), notes.into_iter());
+        let (groups, families, pages) = (groups.into_iter(), families.into_iter(), pages.into_iter());
+        if self.discarded.len() == WIPES_PENDING_MAX {
+            self.discarded.remove(0);
+        }
+        self.discarded.push(Discarded { groups, families, pages, notes });
+    }
+
+    /// Frees some of what wipes left behind; to be called again while [`Store::has_discarded`].
+    pub fn discard_some(&mut self) {
+        let mut budget = DISCARDS_PER_TURN_MAX;
+        self.discarded.retain_mut(|discarded| discarded.free_some(&mut budget));
+    }
+
+    /// Whether memory of wiped groups is still to be freed.
+    pub fn has_discarded(&self) -> bool {
+        !self.discarded.is_empty()
     }
 
     // ---- reading ----
+
+    /// Everything that is wrong with what is stored; nothing if pushes are checked. Looks at all of it, but only once
+    /// after each change.
+    pub fn audit(&mut self) -> &Problems {
+        let Self { catalog, pages, .. } = self;
+        self.audited.get_or_insert_with(|| audit::audit(catalog, pages))
+    }
+
+    /// Whether pushes are checked before they are applied.
+    pub fn is_checked(&self) -> bool {
+        self.is_checked
+    }
 
     /// Takes the whole exposition as it is now; `into` is reused.
     pub fn snapshot(&self, into: &mut Snapshot) {
@@ -228,14 +304,15 @@ impl Store {
         if let Some(group) = self.catalog.find_group(staged.key()) {
             return Ok(group);
         }
-        if staged.key().instance_twin().is_some_and(|twin| self.catalog.find_group(&twin).is_some()) {
+        if self.is_checked && staged.key().instance_twin().is_some_and(|twin| self.catalog.find_group(&twin).is_some())
+        {
             let mut problems = Problems::default();
             let name = staged::RESERVED_NAMES[FamilyId::PUSH_TIME.0 as usize];
             problems.add(problem::Problem::duplicate(name, Kind::Gauge, staged.group_labels()));
             return Err(Refusal::Twin(problems));
         }
         let group = self.catalog.add_group(staged.key().clone());
-        self.add_holdings(group, &[FamilyId::PUSH_TIME, FamilyId::FAILURE_TIME]);
+        self.add_holdings(group, &[FamilyId::PUSH_TIME, FamilyId::FAILURE_TIME].map(|family| (family, Kind::Gauge)));
         self.write_time(group, FamilyId::PUSH_TIME, staged, Timestamp::default(), at);
         self.write_time(group, FamilyId::FAILURE_TIME, staged, Timestamp::default(), at);
         Ok(group)
@@ -286,9 +363,10 @@ impl Store {
         if mode == Mode::Replace {
             self.drop_unnamed(group, resolved);
         }
-        let holds = |store: &Self, id| store.catalog.group(group).holding(id).is_some();
-        if !resolved.iter().all(|resolved| holds(self, resolved.id)) {
-            let new: Vec<_> = resolved.iter().map(|resolved| resolved.id).filter(|id| !holds(self, *id)).collect();
+        let is_new = |resolved: &&Resolved| self.catalog.group(group).holding(resolved.id).is_none();
+        if resolved.iter().any(|resolved| is_new(&resolved)) {
+            let new = resolved.iter().filter(is_new).map(|resolved| (resolved.id, staged.pushed(resolved.ix).kind()));
+            let new: Vec<_> = new.collect();
             self.add_holdings(group, &new);
         }
         for resolved in resolved {
@@ -309,14 +387,11 @@ impl Store {
             return;
         }
         let gone: Vec<_> = holdings.iter().map(|holding| holding.family).filter(|family| !is_named(*family)).collect();
-        for family in gone.into_iter().rev() {
-            self.drop_holding(group, family);
-        }
+        self.drop_holdings(group, &gone);
     }
 
     fn apply_family(&mut self, group: GroupId, staged: &mut Staged, Resolved { id, ix }: Resolved, at: Timestamp) {
-        let family = self.catalog.family_mut(id);
-        let kind_changes = std::mem::replace(&mut family.kind, staged.pushed(ix).kind()) != staged.pushed(ix).kind();
+        let kind_changes = self.update_kind(group, id, staged.pushed(ix).kind());
         let help_changes = self.update_help(group, id, staged.help(ix));
         let holding = self.catalog.group_mut(group).holding_mut(id).expect("the holding was added before");
         holding.metrics = staged.pushed(ix).metrics();
@@ -352,31 +427,44 @@ impl Store {
     // ---- holdings ----
 
     /// Notes that the group holds these families from now on; their text is still to be written.
-    fn add_holdings(&mut self, group: GroupId, families: &[FamilyId]) {
-        for family in families {
+    fn add_holdings(&mut self, group: GroupId, families: &[(FamilyId, Kind)]) {
+        for (family, kind) in families.iter().copied() {
             let written = Timestamp::default();
-            let holding = Holding { family: *family, metrics: 1, home: None, help: None, written };
+            let holding = Holding { family, kind, metrics: 1, home: None, help: None, written };
             self.catalog.group_mut(group).holdings.push(holding);
-            self.catalog.enter_holder(*family, group);
+            self.catalog.enter_holder(family, group, kind);
         }
-        self.catalog.group_mut(group).holdings.sort_unstable_by_key(|holding| holding.family);
+        // Two sorted parts: the stable sort joins them in one go.
+        self.catalog.group_mut(group).holdings.sort_by_key(|holding| holding.family);
     }
 
-    fn drop_holding(&mut self, group: GroupId, family: FamilyId) {
-        let entry = Entry { family, group };
+    /// Removes these families from a group that holds them all.
+    fn drop_holdings(&mut self, group: GroupId, families: &[FamilyId]) {
+        for family in families {
+            self.drop_entry(Entry { family: *family, group });
+        }
+        // Those that were dropped stand nowhere; taking them out one by one would move the others each time.
+        self.catalog.group_mut(group).holdings.retain(|holding| holding.home.is_some());
+    }
+
+    /// Removes everything of a holding but itself.
+    fn drop_entry(&mut self, entry: Entry) {
+        let Entry { family, group } = entry;
         self.pages.remove(&mut self.catalog, entry);
         if !self.notes.is_empty() {
             self.notes.remove(&entry);
         }
-        self.catalog.leave_holder(family, group);
-        let holdings = &mut self.catalog.group_mut(group).holdings;
-        if let Ok(at) = holdings.binary_search_by_key(&family, |holding| holding.family) {
-            holdings.remove(at);
-        }
+        let holding = self.catalog.group_mut(group).holding_mut(family).expect("only what is held is dropped");
+        holding.help = None;
+        let kind = holding.kind;
+        self.catalog.leave_holder(family, group, kind);
         if self.catalog.family(family).holders == 0 {
             self.pages.remove(&mut self.catalog, Entry::header(family));
             self.drop_family_if_unused(family);
-        } else if self.repair_help(family) {
+            return;
+        }
+        let kind_changes = self.catalog.family_mut(family).repair_kind();
+        if self.repair_help(family) || kind_changes {
             self.show_header(family);
         }
     }
@@ -389,6 +477,16 @@ impl Store {
     }
 
     // ---- headers ----
+
+    /// Takes over the kind that a group pushed a family with; whether the one shown changes.
+    fn update_kind(&mut self, group: GroupId, id: FamilyId, kind: Kind) -> bool {
+        let holding = self.catalog.group_mut(group).holding_mut(id).expect("the holding was added before");
+        let old = std::mem::replace(&mut holding.kind, kind);
+        if old != kind {
+            self.catalog.change_kind(id, old, kind);
+        }
+        self.catalog.family_mut(id).repair_kind()
+    }
 
     /// Takes over the help that a group pushed with a family; whether the one shown changes. The one shown is always
     /// that of some group, if any has one.

@@ -194,7 +194,6 @@ impl Flags {
     pub fn unsupported(&self) -> Result<(), String> {
         let asked = [
             ("--push.enable-utf8-names", self.enable_utf8_names),
-            ("--push.disable-consistency-check", self.disable_consistency_check),
             ("--persistence.file", !self.persistence_file.is_empty()),
             ("--web.config.file", !self.config_file.is_empty()),
             ("--web.systemd-socket", self.systemd_socket),

@@ -212,7 +212,6 @@ fn features_that_are_not_there() {
         assert_eq!(served(words).unsupported(), Err(format!("not supported by this build: {flag}")));
     };
     check(&["--push.enable-utf8-names"], "--push.enable-utf8-names");
-    check(&["--push.disable-consistency-check"], "--push.disable-consistency-check");
     check(&["--persistence.file=x"], "--persistence.file");
     check(&["--web.config.file=x"], "--web.config.file");
     check(&["--web.systemd-socket"], "--web.systemd-socket");

@@ -14,8 +14,12 @@ const KINDS: [Kind; 6] =
 
 /// Reads `data` as a run of operations and takes them with the store and with its oracle.
 pub fn store_ops(data: &[u8]) {
+    run(Twins::default(), data);
+    run(Twins::unchecked(), data);
+}
+
+fn run(mut twins: Twins, data: &[u8]) {
     let mut input = Input(data);
-    let mut twins = Twins::default();
     for _ in 0..STEPS_MAX {
         if input.0.is_empty() {
             break;

@@ -48,6 +48,7 @@ fn run(flags: &Flags, log: Logger) -> Result<(), String> {
         link_prefix: flags.external_prefix(),
         has_admin_api: flags.enable_admin_api,
         has_lifecycle: flags.enable_lifecycle,
+        has_consistency_check: !flags.disable_consistency_check,
         flags: flags.listing(),
         build: Build::current(),
         started: Timestamp::from_system(SystemTime::now()),

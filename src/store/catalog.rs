@@ -52,6 +52,8 @@ impl Group {
 pub struct Holding {
     /// The family.
     pub family: FamilyId,
+    /// Its kind in this group.
+    pub kind: Kind,
     /// How many metrics: series, histograms, summaries.
     pub metrics: u32,
     /// Where its entry stands; `None` only while a push is being applied.
@@ -67,8 +69,10 @@ pub struct Holding {
 pub struct Family {
     /// Its name, unescaped.
     pub name: Box<str>,
-    /// Its kind, in every group.
+    /// The kind shown: the gateway's own, else that of one of the groups. Checked pushes keep it the same in all.
     pub kind: Kind,
+    /// The kinds that groups hold it with, each with their number; the gateway is not counted.
+    pub kinds: SmallVec<[(Kind, u32); 1]>,
     /// The help text shown: the gateway's own, else that of one of the groups that have one.
     pub help: Option<Rc<[u8]>>,
     /// Groups that hold it, the gateway included.
@@ -108,7 +112,26 @@ pub struct Catalog {
     hasher: RandomState,
 }
 
+impl Family {
+    /// Shows the kind of some group, if none has the one that is shown; whether it changes.
+    pub fn repair_kind(&mut self) -> bool {
+        let is_kept = self.own.is_some() || self.kinds.iter().any(|(kind, _)| *kind == self.kind);
+        match self.kinds.first() {
+            Some((kind, _)) if !is_kept => {
+                self.kind = *kind;
+                true
+            }
+            _ => false,
+        }
+    }
+}
+
 impl Catalog {
+    /// Takes it apart, to be freed in steps: groups and families.
+    pub fn into_parts(self) -> (Slab<Group>, Slab<Family>) {
+        (self.groups, self.families)
+    }
+
     // ---- groups ----
 
     /// The group.
@@ -225,6 +248,7 @@ impl Catalog {
         let family = Family {
             name: name.into(),
             kind,
+            kinds: SmallVec::new(),
             help: None,
             holders: 0,
             shapes: SmallVec::new(),
@@ -235,6 +259,11 @@ impl Catalog {
         let (families, hasher) = (&self.families, &self.hasher);
         self.families_by_name.insert_unique(hash, id, |id| hasher.hash_one(&*families[id.0 as usize].name));
         id
+    }
+
+    /// All families, in the order of their ids.
+    pub fn families(&self) -> impl Iterator<Item = (FamilyId, &Family)> {
+        self.families.iter().map(|(at, family)| (FamilyId(at as u32), family))
     }
 
     /// Forgets a family that nobody holds.
@@ -248,33 +277,35 @@ impl Catalog {
         }
     }
 
-    /// Notes that `group` holds `family` from now on.
-    pub fn enter_holder(&mut self, family: FamilyId, group: GroupId) {
+    /// Notes that `group` holds `family` with this kind from now on.
+    pub fn enter_holder(&mut self, family: FamilyId, group: GroupId, kind: Kind) {
         let shape = self.group(group).shape;
         let family = self.family_mut(family);
         family.holders += 1;
         if group == GroupId::OWN {
             return;
         }
-        match family.shapes.iter_mut().find(|(found, _)| *found == shape) {
-            Some((_, groups)) => *groups += 1,
-            None => family.shapes.push((shape, 1)),
-        }
+        count_in(&mut family.shapes, shape);
+        count_in(&mut family.kinds, kind);
     }
 
-    /// Notes that `group` holds `family` no longer.
-    pub fn leave_holder(&mut self, family: FamilyId, group: GroupId) {
+    /// Notes that `group` holds `family`, which it held with this kind, no longer.
+    pub fn leave_holder(&mut self, family: FamilyId, group: GroupId, kind: Kind) {
         let shape = self.group(group).shape;
         let family = self.family_mut(family);
         family.holders -= 1;
         if group == GroupId::OWN {
             return;
         }
-        let at = family.shapes.iter().position(|(found, _)| *found == shape).expect("a holder's shape was counted");
-        family.shapes[at].1 -= 1;
-        if family.shapes[at].1 == 0 {
-            family.shapes.swap_remove(at);
-        }
+        count_out(&mut family.shapes, shape);
+        count_out(&mut family.kinds, kind);
+    }
+
+    /// Notes that a group, not the gateway itself, changes the kind that it holds `family` with.
+    pub fn change_kind(&mut self, family: FamilyId, from: Kind, to: Kind) {
+        let family = self.family_mut(family);
+        count_out(&mut family.kinds, from);
+        count_in(&mut family.kinds, to);
     }
 
     // ---- entries ----
@@ -318,5 +349,20 @@ impl Catalog {
         } else {
             self.group_mut(entry.group).holding_mut(entry.family).expect("only held families have entries").home = home;
         }
+    }
+}
+
+fn count_in<T: PartialEq + Copy>(counts: &mut SmallVec<[(T, u32); 1]>, what: T) {
+    match counts.iter_mut().find(|(found, _)| *found == what) {
+        Some((_, count)) => *count += 1,
+        None => counts.push((what, 1)),
+    }
+}
+
+fn count_out<T: PartialEq + Copy>(counts: &mut SmallVec<[(T, u32); 1]>, what: T) {
+    let at = counts.iter().position(|(found, _)| *found == what).expect("what goes was counted when it came");
+    counts[at].1 -= 1;
+    if counts[at].1 == 0 {
+        counts.swap_remove(at);
     }
 }

@@ -196,7 +196,8 @@ impl Check<'_> {
     }
 }
 
-fn claims(kind: Kind) -> &'static [&'static str] {
+/// The names, behind that of a family of this kind, that no other family may have.
+pub fn claims(kind: Kind) -> &'static [&'static str] {
     match kind {
         Kind::Histogram => &SUFFIXES,
         Kind::Summary => &SUFFIXES[..2],

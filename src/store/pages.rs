@@ -27,7 +27,7 @@ use crate::limits::{PAGE_BYTES, PAGE_MERGE_BYTES_MAX, PAGE_SPARSE_BYTES};
 
 /// One page.
 #[derive(Debug)]
-struct Page {
+pub struct Page {
     text: Rc<PageText>,
     /// Invariant: never empty, in the order of the catalog, starts ascending from 0. One slot in a run.
     slots: Vec<Slot>,
@@ -142,6 +142,11 @@ impl Pages {
     /// The length of the whole exposition, bytes.
     pub fn bytes(&self) -> u64 {
         self.bytes
+    }
+
+    /// Takes it apart, to be freed in steps.
+    pub fn into_parts(self) -> Slab<Page> {
+        self.arena
     }
 
     /// Takes the whole exposition as it is now.

@@ -63,7 +63,7 @@ impl<'a> FamilyView<'a> {
 
     /// Its kind.
     pub fn kind(&self) -> Kind {
-        self.store.catalog.family(self.holding.family).kind
+        self.holding.kind
     }
 
     /// The help text pushed to this group, if any.

@@ -35,6 +35,7 @@ impl Bench {
             link_prefix: String::new(),
             has_admin_api: false,
             has_lifecycle: false,
+            has_consistency_check: true,
             flags: Vec::new(),
             build: Build::current(),
             started: Timestamp(0),

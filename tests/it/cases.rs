@@ -64,6 +64,12 @@ fn lifecycle() {
 }
 
 #[test]
+fn unchecked() {
+    let flags = &["--web.enable-admin-api", "--push.disable-consistency-check"];
+    run(&Profile { flags, cases: 4, ..DEFAULT });
+}
+
+#[test]
 fn route_prefix() {
     let flags = &["--web.enable-admin-api", "--web.external-url=http://example.org/pre/"];
     run(&Profile { flags, prefix: "/pre", metrics_path: "/pre/metrics", cases: 5, ..DEFAULT });

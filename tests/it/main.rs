@@ -13,4 +13,5 @@ mod seeds;
 mod server;
 mod tidy;
 mod tools;
+mod unchecked;
 mod wire;

@@ -1,0 +1,41 @@
+//! What a wipe left behind, given back to the allocator step by step: a large store takes far longer to free than
+//! other requests can be made to wait.
+
+use std::collections::hash_map;
+
+use slab::IntoIter;
+
+use super::catalog::{Family, Group};
+use super::entry::Entry;
+use super::pages::Page;
+use super::staged::LineNote;
+
+/// One store that was wiped.
+#[derive(Debug)]
+pub struct Discarded {
+    /// Its groups.
+    pub groups: IntoIter<Group>,
+    /// Its families.
+    pub families: IntoIter<Family>,
+    /// Its pages; a scrape under way may still hold their text.
+    pub pages: IntoIter<Page>,
+    /// Its notes.
+    pub notes: hash_map::IntoIter<Entry, Box<[LineNote]>>,
+}
+
+impl Discarded {
+    /// Frees at most `budget` things, and takes from the budget what it freed; whether something is left.
+    pub fn free_some(&mut self, budget: &mut usize) -> bool {
+        while *budget > 0 {
+            let freed = self.pages.next().is_some()
+                || self.groups.next().is_some()
+                || self.families.next().is_some()
+                || self.notes.next().is_some();
+            if !freed {
+                return false;
+            }
+            *budget -= 1;
+        }
+        true
+    }
+}
