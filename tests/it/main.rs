@@ -8,6 +8,7 @@ mod cases;
 mod clients;
 mod coding;
 mod gzip;
+mod prefixes;
 mod prometheus;
 mod seeds;
 mod server;
