@@ -391,11 +391,13 @@ impl Store {
     }
 
     fn apply_family(&mut self, group: GroupId, staged: &mut Staged, Resolved { id, ix }: Resolved, at: Timestamp) {
-        let kind_changes = self.update_kind(group, id, staged.pushed(ix).kind());
         let help_changes = self.update_help(group, id, staged.help(ix));
         let holding = self.catalog.group_mut(group).holding_mut(id).expect("the holding was added before");
         holding.metrics = staged.pushed(ix).metrics();
         holding.written = at;
+        let kind = staged.pushed(ix).kind();
+        let old = std::mem::replace(&mut holding.kind, kind);
+        let kind_changes = old != kind && self.catalog.change_kind(id, old, kind);
         let text = staged.take_text(ix, &mut self.text);
         self.pages.put(&mut self.catalog, Entry { family: id, group }, text);
         if kind_changes || help_changes {
@@ -440,7 +442,8 @@ impl Store {
 
     /// Removes these families from a group that holds them all.
     fn drop_holdings(&mut self, group: GroupId, families: &[FamilyId]) {
-        for family in families {
+        // Bodies tend to be in order, so the last entries are at the ends of pages, where nothing has to move.
+        for family in families.iter().rev() {
             self.drop_entry(Entry { family: *family, group });
         }
         // Those that were dropped stand nowhere; taking them out one by one would move the others each time.
@@ -477,16 +480,6 @@ impl Store {
     }
 
     // ---- headers ----
-
-    /// Takes over the kind that a group pushed a family with; whether the one shown changes.
-    fn update_kind(&mut self, group: GroupId, id: FamilyId, kind: Kind) -> bool {
-        let holding = self.catalog.group_mut(group).holding_mut(id).expect("the holding was added before");
-        let old = std::mem::replace(&mut holding.kind, kind);
-        if old != kind {
-            self.catalog.change_kind(id, old, kind);
-        }
-        self.catalog.family_mut(id).repair_kind()
-    }
 
     /// Takes over the help that a group pushed with a family; whether the one shown changes. The one shown is always
     /// that of some group, if any has one.

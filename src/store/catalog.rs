@@ -301,11 +301,13 @@ impl Catalog {
         count_out(&mut family.kinds, kind);
     }
 
-    /// Notes that a group, not the gateway itself, changes the kind that it holds `family` with.
-    pub fn change_kind(&mut self, family: FamilyId, from: Kind, to: Kind) {
+    /// Notes that a group, not the gateway itself, changes the kind that it holds `family` with; whether the one shown
+    /// changes.
+    pub fn change_kind(&mut self, family: FamilyId, from: Kind, to: Kind) -> bool {
         let family = self.family_mut(family);
         count_out(&mut family.kinds, from);
         count_in(&mut family.kinds, to);
+        family.repair_kind()
     }
 
     // ---- entries ----

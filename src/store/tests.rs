@@ -1,7 +1,10 @@
 //! The store against its oracle, step by step over long random runs; and what is easier shown by hand.
 
-use super::naive::{Labels, Push, PushedFamily, Step, Twins};
+use super::naive::{Labels, Push, PushedFamily, Step, Twins, feed};
+use super::{Mode, Staged, Store};
+use crate::limits::{DISCARDS_PER_TURN_MAX, WIPES_PENDING_MAX};
 use crate::model::sample::Kind;
+use crate::model::time::Timestamp;
 use crate::random::Random;
 
 const NAMES: [&str; 14] = [
@@ -158,4 +161,39 @@ fn many_groups_come_and_go() {
         let at = random.below(120);
         twins.step(&Step::Delete(vec![("job".to_owned(), format!("j{at}"))]));
     }
+}
+
+/// A wipe leaves its memory to be freed in steps, and wipes in a row do not pile up.
+#[test]
+fn wiped_groups_are_freed_in_steps() {
+    let mut store = Store::new();
+    let mut staged = Staged::default();
+    let mut fill = |store: &mut Store, groups: usize| {
+        for at in 0..groups {
+            let labels = vec![("job".to_owned(), format!("j{at}"))];
+            let families = vec![PushedFamily { name: "a".to_owned(), kind: Kind::Gauge, help: None, metrics: vec![] }];
+            feed(
+                &mut staged,
+                &Push { labels, families, is_replace: true, has_timestamp: false, is_interleaved: false },
+            );
+            store.push(&mut staged, Mode::Replace, Timestamp(1)).expect("nothing is wrong with it");
+        }
+    };
+    fill(&mut store, 3 * DISCARDS_PER_TURN_MAX);
+    store.wipe();
+    assert_eq!((store.group_count(), store.bytes(), store.has_discarded()), (0, 0, true));
+    let mut turns = 0;
+    while store.has_discarded() {
+        store.discard_some();
+        turns += 1;
+        fill(&mut store, 1);
+    }
+    assert!((3..=5).contains(&turns), "{turns} turns");
+    for _ in 0..100 {
+        fill(&mut store, 1);
+        store.wipe();
+    }
+    assert_eq!(store.discarded.len(), WIPES_PENDING_MAX);
+    store.discard_some();
+    assert!(!store.has_discarded());
 }
