@@ -180,7 +180,9 @@ impl Pages {
         let slots = self.order[at.saturating_sub(1)..].iter().flat_map(|page| &self.page(*page).slots);
         let entries = slots.map(|slot| slot.entry).skip_while(move |entry| entry.family != family);
         let groups = entries.take_while(move |entry| entry.family == family).map(|entry| entry.group);
-        groups.filter(|group| *group != GroupId::HEADER)
+        // A run has its group in each of its pages.
+        let mut last = GroupId::HEADER;
+        groups.filter(move |group| std::mem::replace(&mut last, *group) != *group)
     }
 
     /// Reads a byte of each of these entries. A push touches as many far-apart places as it has families; reading

@@ -66,7 +66,7 @@ fn family(random: &mut Random, name: &str) -> PushedFamily {
         if count > 9 {
             labels.push(("id".to_owned(), format!("{at}-{}", "pad".repeat(at as usize % 20))));
         }
-        if random.below(150) == 0 {
+        if random.below(150 + 100 * count) == 0 {
             labels.push(("__r".to_owned(), String::new()));
         }
         (labels, if kind.is_histogram() || kind == Kind::Summary { value } else { at as i64 })
