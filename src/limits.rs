@@ -12,6 +12,17 @@ pub const LINE_BYTES_MAX: usize = 16 << 20;
 /// usual bodies to be parsed without an allocation; the rest of an unusually large one is given back.
 pub const PARSER_RETAINED_BYTES_MAX: usize = 256 << 10;
 
+/// Longest message of a protobuf body, bytes: one family. Only an unfinished message has to stand in memory whole;
+/// this is a family of about a million series.
+pub const MESSAGE_BYTES_MAX: usize = 128 << 20;
+
+/// Groups inside each other in a protobuf field that nobody knows, as the original's reader bounds them.
+pub const MESSAGE_DEPTH_MAX: usize = 10_000;
+
+/// Memory that the buffer for an unfinished message may keep for the next body, bytes: a family of usual size that is
+/// cut by the end of a read.
+pub const MESSAGE_KEPT_BYTES_MAX: usize = 256 << 10;
+
 // ---- store ----
 
 /// Capacity of one page, bytes: large enough that a scrape hands few pieces to the kernel, small enough that

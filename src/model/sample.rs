@@ -93,10 +93,61 @@ pub struct Sample<'a> {
     pub labels: &'a [Label<'a>],
     /// Its value.
     pub value: f64,
-    /// The value's token as written; it parses to `value`.
+    /// The value's token as written; it parses to `value`. Empty if the value was not written as text.
     pub token: &'a str,
     /// Milliseconds since the epoch, if the line has a timestamp.
     pub timestamp: Option<i64>,
+}
+
+/// A label pair of a whole metric, as a message states it: any bytes, in any order, names not necessarily distinct.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RawLabel<'a> {
+    /// The name.
+    pub name: &'a [u8],
+    /// The value, not escaped.
+    pub value: &'a [u8],
+}
+
+/// What a whole metric says (SPEC 4.3).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum MetricValue<'a> {
+    /// A counter, gauge or untyped value.
+    Number(f64),
+    /// A summary: (rank, value) pairs in the order of the message, NaN allowed in both.
+    Summary {
+        /// The quantiles.
+        quantiles: &'a [(f64, f64)],
+        /// The sum.
+        sum: f64,
+        /// The count.
+        count: u64,
+    },
+    /// A histogram, as far as text can show it.
+    Histogram {
+        /// Cumulative classic buckets: (upper bound, count) pairs in the order of the message.
+        buckets: &'a [(f64, f64)],
+        /// The sum.
+        sum: f64,
+        /// The count.
+        count: f64,
+    },
+    /// Nothing that fits the kind of the family.
+    Misfit,
+}
+
+/// A metric that arrives as a whole.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Metric<'a> {
+    /// The family it belongs to.
+    pub family: FamilyIx,
+    /// Its labels.
+    pub labels: &'a [RawLabel<'a>],
+    /// What it says.
+    pub value: MetricValue<'a>,
+    /// Milliseconds since the epoch, if it has a timestamp.
+    pub timestamp: Option<i64>,
+    /// The protobuf message of its value, if it says more than text lines can show.
+    pub detail: Option<&'a [u8]>,
 }
 
 /// Takes what a parser reads, in the order of the body.
@@ -111,4 +162,14 @@ pub trait Sink {
     fn help(&mut self, family: FamilyIx, text: &[u8]);
     /// A sample line.
     fn sample(&mut self, sample: Sample<'_>);
+}
+
+/// Takes what a reader of whole metrics reads, in the order of the body.
+pub trait WholeSink {
+    /// A family whose metrics follow; its index is one above the last one's (from 0). Unlike with [`Sink::family`],
+    /// the name may be that of an earlier family of the body, which this one replaces, and a family that stays
+    /// without metrics is still there (SPEC 4.3).
+    fn whole_family(&mut self, family: FamilyIx, name: &str, kind: Kind, help: Option<&[u8]>);
+    /// A metric of the family mentioned last.
+    fn metric(&mut self, metric: Metric<'_>);
 }
