@@ -9,6 +9,7 @@ mod check;
 mod checksum;
 mod compound;
 mod compress;
+mod detail;
 mod discard;
 mod entry;
 mod key;
@@ -17,6 +18,7 @@ mod pages;
 mod problem;
 mod staged;
 mod view;
+mod whole;
 
 #[cfg(any(test, feature = "fuzz"))]
 pub mod naive;
@@ -29,6 +31,7 @@ use std::rc::Rc;
 
 use catalog::{Catalog, Holding, OwnFamily};
 use check::{Check, Resolved};
+use detail::Details;
 use discard::Discarded;
 use entry::EntryText;
 use pages::Pages;
@@ -94,6 +97,8 @@ pub struct Store {
     audited: Option<Problems>,
     /// What wipes left behind, to be freed in steps.
     discarded: Vec<Discarded>,
+    /// What metrics say beyond their lines.
+    details: Details,
     /// Working memory: the families of the push at hand.
     resolved: Vec<Resolved>,
     /// Working memory: text of one entry.
@@ -128,6 +133,7 @@ impl Store {
             is_checked: true,
             audited: None,
             discarded: Vec::new(),
+            details: Details::default(),
             resolved: Vec::new(),
             text: Vec::new(),
             part: String::new(),
@@ -175,7 +181,7 @@ impl Store {
     // ---- changes ----
 
     /// Applies a sealed push: all of it, or nothing but the time of the failure. An unchecked store refuses nothing but
-    /// timestamps.
+    /// timestamps and metrics that cannot be written as lines.
     pub fn push(&mut self, staged: &mut Staged, mode: Mode, at: Timestamp) -> Result<(), Refusal> {
         self.audited = None;
         let group = self.enter_group(staged, at)?;
@@ -190,7 +196,7 @@ impl Store {
         let problems = if self.is_checked {
             Check { catalog, pages, staged, resolved: &resolved, group, mode, part }.problems()
         } else {
-            Problems::default()
+            staged.unwritable().cloned().unwrap_or_default()
         };
         let outcome = if problems.is_empty() {
             self.apply(group, staged, &resolved, mode, at);
@@ -231,6 +237,7 @@ impl Store {
         let catalog = std::mem::replace(&mut self.catalog, catalog);
         let pages = std::mem::take(&mut self.pages);
         let notes = std::mem::take(&mut self.notes);
+        let details = std::mem::take(&mut self.details);
         for holding in &catalog.group(GroupId::OWN).holdings {
             let entry = Entry { family: holding.family, group: GroupId::OWN };
             let lines: Vec<u8> = pages.text(&catalog, entry).flatten().copied().collect();
@@ -238,10 +245,11 @@ impl Store {
         }
         let ((groups, families), pages, notes) = (catalog.into_parts(), pages.into_parts(), notes.into_iter());
         let (groups, families, pages) = (groups.into_iter(), families.into_iter(), pages.into_iter());
+        let details = details.into_blocks().into_iter();
         if self.discarded.len() == WIPES_PENDING_MAX {
             self.discarded.remove(0);
         }
-        self.discarded.push(Discarded { groups, families, pages, notes });
+        self.discarded.push(Discarded { groups, families, pages, notes, details });
     }
 
     /// Frees some of what wipes left behind; to be called again while [`Store::has_discarded`].
@@ -289,6 +297,16 @@ impl Store {
     pub fn group_from(&self, from: GroupId) -> Option<GroupView<'_>> {
         let (id, _) = self.catalog.groups_from(from.max(GroupId(1))).next()?;
         Some(GroupView::new(self, id))
+    }
+
+    /// The message of the value of a metric that says more than its lines do (native histograms, exemplars, created
+    /// timestamps, counts beyond a double's digits): that of the series of `family` whose label set is written
+    /// `labels` between the braces, without `le` and `quantile`.
+    pub fn detail(&self, family: &str, labels: &str) -> Option<&[u8]> {
+        if self.details.is_empty() {
+            return None;
+        }
+        self.details.find(self.catalog.find_family(family)?, labels.as_bytes())
     }
 
     /// Panics if any invariant does not hold.
@@ -373,6 +391,7 @@ impl Store {
             self.apply_family(group, staged, *resolved, at);
         }
         self.enter_notes(group, staged, resolved);
+        self.enter_details(group, staged, resolved);
         self.catalog.group_mut(group).pushed = at;
         self.write_time(group, FamilyId::PUSH_TIME, staged, at, at);
     }
@@ -391,6 +410,13 @@ impl Store {
     }
 
     fn apply_family(&mut self, group: GroupId, staged: &mut Staged, Resolved { id, ix }: Resolved, at: Timestamp) {
+        if staged.pushed(ix).is_empty() {
+            return self.apply_empty(group, staged, Resolved { id, ix }, at);
+        }
+        let holding = self.catalog.group_mut(group).holding_mut(id).expect("the holding was added before");
+        if holding.home.is_none() {
+            holding.help = None;
+        }
         let help_changes = self.update_help(group, id, staged.help(ix));
         let holding = self.catalog.group_mut(group).holding_mut(id).expect("the holding was added before");
         holding.metrics = staged.pushed(ix).metrics();
@@ -404,6 +430,30 @@ impl Store {
             self.show_header(id);
         } else {
             self.show_header_if_new(id);
+        }
+    }
+
+    /// A family without metrics: held, but nothing of it is shown (SPEC 4.3).
+    fn apply_empty(&mut self, group: GroupId, staged: &Staged, Resolved { id, ix }: Resolved, at: Timestamp) {
+        let entry = Entry { family: id, group };
+        let kind = staged.pushed(ix).kind();
+        let holding = self.catalog.group_mut(group).holding_mut(id).expect("the holding was added before");
+        (holding.metrics, holding.written, holding.help) = (0, at, staged.help(ix).map(Rc::from));
+        let old = std::mem::replace(&mut holding.kind, kind);
+        if holding.home.is_some() {
+            self.pages.remove(&mut self.catalog, entry);
+        }
+        let kind_changes = old != kind && self.catalog.change_kind(id, old, kind);
+        self.repair_header(id, kind_changes);
+    }
+
+    /// Puts the details of the pushed families in the place of those that they had.
+    fn enter_details(&mut self, group: GroupId, staged: &Staged, resolved: &[Resolved]) {
+        if self.details.is_empty() && staged.details.is_empty() {
+            return;
+        }
+        for Resolved { id, ix } in resolved {
+            self.details.replace(Entry { family: *id, group }, &staged.details, *ix);
         }
     }
 
@@ -440,36 +490,37 @@ impl Store {
         self.catalog.group_mut(group).holdings.sort_by_key(|holding| holding.family);
     }
 
-    /// Removes these families from a group that holds them all.
+    /// Removes these families, sorted, from a group that holds them all.
     fn drop_holdings(&mut self, group: GroupId, families: &[FamilyId]) {
         // Bodies tend to be in order, so the last entries are at the ends of pages, where nothing has to move.
         for family in families.iter().rev() {
             self.drop_entry(Entry { family: *family, group });
         }
-        // Those that were dropped stand nowhere; taking them out one by one would move the others each time.
-        self.catalog.group_mut(group).holdings.retain(|holding| holding.home.is_some());
+        // In one go: taking them out one by one would move the others each time.
+        let is_kept = |holding: &Holding| families.binary_search(&holding.family).is_err();
+        self.catalog.group_mut(group).holdings.retain(is_kept);
     }
 
     /// Removes everything of a holding but itself.
     fn drop_entry(&mut self, entry: Entry) {
         let Entry { family, group } = entry;
-        self.pages.remove(&mut self.catalog, entry);
+        if self.catalog.home(entry).is_some() {
+            self.pages.remove(&mut self.catalog, entry);
+        }
         if !self.notes.is_empty() {
             self.notes.remove(&entry);
+        }
+        if !self.details.is_empty() {
+            self.details.remove(entry);
         }
         let holding = self.catalog.group_mut(group).holding_mut(family).expect("only what is held is dropped");
         holding.help = None;
         let kind = holding.kind;
         self.catalog.leave_holder(family, group, kind);
-        if self.catalog.family(family).holders == 0 {
-            self.pages.remove(&mut self.catalog, Entry::header(family));
-            self.drop_family_if_unused(family);
-            return;
-        }
-        let kind_changes = self.catalog.family_mut(family).repair_kind();
-        if self.repair_help(family) || kind_changes {
-            self.show_header(family);
-        }
+        let held = self.catalog.family_mut(family);
+        let kind_changes = held.holders > 0 && held.repair_kind();
+        self.repair_header(family, kind_changes);
+        self.drop_family_if_unused(family);
     }
 
     fn drop_family_if_unused(&mut self, id: FamilyId) {
@@ -516,6 +567,24 @@ impl Store {
             self.catalog.family_mut(id).help = found;
         }
         is_lost
+    }
+
+    /// Some group shows nothing of a family any more: takes its header away, or writes it anew if its kind changes or
+    /// its help text was that of the group.
+    fn repair_header(&mut self, id: FamilyId, kind_changes: bool) {
+        let family = self.catalog.family_mut(id);
+        if family.shown > 0 {
+            if self.repair_help(id) || kind_changes {
+                self.show_header(id);
+            }
+            return;
+        }
+        if family.own.is_none() {
+            family.help = None;
+        }
+        if family.header.is_some() {
+            self.pages.remove(&mut self.catalog, Entry::header(id));
+        }
     }
 
     fn show_header_if_new(&mut self, id: FamilyId) {

@@ -56,9 +56,10 @@ pub struct Holding {
     pub kind: Kind,
     /// How many metrics: series, histograms, summaries.
     pub metrics: u32,
-    /// Where its entry stands; `None` only while a push is being applied.
+    /// Where its entry stands; `None` if it has no metrics, and while a push is being applied.
     pub home: Option<Home>,
-    /// The help text pushed with it. Shares the family's where they are equal.
+    /// The help text pushed with it. Shares the family's where they are equal, unless it has no metrics: then it has
+    /// no part in what is shown of the family.
     pub help: Option<Rc<[u8]>>,
     /// Time of the push that wrote it.
     pub written: Timestamp,
@@ -77,6 +78,8 @@ pub struct Family {
     pub help: Option<Rc<[u8]>>,
     /// Groups that hold it, the gateway included.
     pub holders: u32,
+    /// Those of them that have metrics, so that an entry of them stands in the pages.
+    pub shown: u32,
     /// The shapes of those groups, each with their number; the gateway is not counted.
     pub shapes: SmallVec<[(ShapeId, u32); 1]>,
     /// Where its header stands; `None` while nothing is shown of it.
@@ -251,6 +254,7 @@ impl Catalog {
             kinds: SmallVec::new(),
             help: None,
             holders: 0,
+            shown: 0,
             shapes: SmallVec::new(),
             header: None,
             own: None,
@@ -349,7 +353,13 @@ impl Catalog {
         if entry.group == GroupId::HEADER {
             self.family_mut(entry.family).header = home;
         } else {
-            self.group_mut(entry.group).holding_mut(entry.family).expect("only held families have entries").home = home;
+            let holding = self.group_mut(entry.group).holding_mut(entry.family);
+            let old = std::mem::replace(&mut holding.expect("only held families have entries").home, home);
+            match (old.is_some(), home.is_some()) {
+                (false, true) => self.family_mut(entry.family).shown += 1,
+                (true, false) => self.family_mut(entry.family).shown -= 1,
+                (true, true) | (false, false) => {}
+            }
         }
     }
 }

@@ -77,6 +77,9 @@ impl Check<'_> {
                 return false;
             }
         } else if kind != family.kind && self.has_other_holders(id) {
+            if self.staged.pushed(ix).is_empty() {
+                problems.add(Problem::own_kind(name, kind, family.kind));
+            }
             for (line, _) in metric_lines(self.staged.pieces(ix), name, kind) {
                 problems.add_with(|| Problem::wrong_kind(name, kind, line, family.kind));
             }
@@ -124,7 +127,8 @@ impl Check<'_> {
         for (line, labels) in metric_lines(self.staged.pieces(ix), name, kind) {
             for shape in others() {
                 let group = self.project(labels, shape, &mut key).filter(|group| *group != self.group);
-                if let Some(group) = group.filter(|group| self.catalog.group(*group).holding(id).is_some()) {
+                let has_lines = |group| self.catalog.group(group).holding(id).is_some_and(|held| held.home.is_some());
+                if let Some(group) = group.filter(|group| has_lines(*group)) {
                     suspects.push((group, labels, line));
                 }
             }

@@ -155,29 +155,49 @@ impl Complete<'_> {
 
     /// Writes its lines (SPEC 7.4): the quantiles or buckets, `+Inf` added if it is missing, sum and count.
     pub(super) fn write(&self, lines: &mut Lines) {
-        let family = self.metric.family;
-        let is_histogram = lines.kind(family).is_histogram();
-        let mut has_infinity = false;
         let mut at = self.metric.first;
-        while let Some(element) = self.all.elements.get(at as usize) {
-            has_infinity |= element.bound == f64::INFINITY;
-            self.write_bound(lines, is_histogram, element.bound, element.value);
+        let elements = std::iter::from_fn(|| {
+            let element = self.all.elements.get(at as usize)?;
             at = element.next;
+            Some((element.bound, element.value))
+        });
+        let Metric { family, sum, count, .. } = *self.metric;
+        Parts { family, labels: self.labels() }.write(lines, elements, sum, count);
+    }
+}
+
+/// The lines of one histogram or summary.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Parts<'a> {
+    /// Its family.
+    pub(super) family: FamilyIx,
+    /// Its label set, merged with the grouping labels.
+    pub(super) labels: &'a [u8],
+}
+
+impl Parts<'_> {
+    /// Writes them: the elements (quantiles or buckets), `+Inf` added to a histogram if it is missing, sum and count.
+    pub(super) fn write(&self, lines: &mut Lines, elements: impl Iterator<Item = (f64, f64)>, sum: f64, count: f64) {
+        let is_histogram = lines.kind(self.family).is_histogram();
+        let mut has_infinity = false;
+        for (bound, value) in elements {
+            has_infinity |= bound == f64::INFINITY;
+            self.write_bound(lines, is_histogram, bound, value);
         }
         if is_histogram && !has_infinity {
-            lines.note(family, Remark::AddedInfinity);
-            self.write_bound(lines, is_histogram, f64::INFINITY, self.metric.count);
+            lines.note(self.family, Remark::AddedInfinity);
+            self.write_bound(lines, is_histogram, f64::INFINITY, count);
         }
-        self.write_total(lines, "_sum", self.metric.sum);
-        self.write_total(lines, "_count", self.metric.count);
+        self.write_total(lines, "_sum", sum);
+        self.write_total(lines, "_count", count);
     }
 
     fn write_bound(&self, lines: &mut Lines, is_histogram: bool, bound: f64, value: f64) {
         let (suffix, label) = if is_histogram { ("_bucket", ",le=\"") } else { ("", ",quantile=\"") };
-        note_negative_zero(lines, self.metric.family, value);
-        lines.compose(self.metric.family, self.line_bytes_max(lines), |out, name| {
+        note_negative_zero(lines, self.family, value);
+        lines.compose(self.family, self.line_bytes_max(lines), |out, name| {
             write_opening(out, name, suffix);
-            out.extend_from_slice(self.labels());
+            out.extend_from_slice(self.labels);
             out.extend_from_slice(label.as_bytes());
             number::write(out, bound);
             out.extend_from_slice(b"\"} ");
@@ -186,17 +206,17 @@ impl Complete<'_> {
     }
 
     fn write_total(&self, lines: &mut Lines, suffix: &str, value: f64) {
-        note_negative_zero(lines, self.metric.family, value);
-        lines.compose(self.metric.family, self.line_bytes_max(lines), |out, name| {
+        note_negative_zero(lines, self.family, value);
+        lines.compose(self.family, self.line_bytes_max(lines), |out, name| {
             write_opening(out, name, suffix);
-            out.extend_from_slice(self.labels());
+            out.extend_from_slice(self.labels);
             out.extend_from_slice(b"} ");
             number::write(out, value);
         });
     }
 
     fn line_bytes_max(&self, lines: &Lines) -> usize {
-        2 * lines.name(self.metric.family).len() + self.metric.labels.len() + BOUND_BYTES_MAX
+        2 * lines.name(self.family).len() + self.labels.len() + BOUND_BYTES_MAX
     }
 }
 

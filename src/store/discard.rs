@@ -6,6 +6,7 @@ use std::collections::hash_map;
 use slab::IntoIter;
 
 use super::catalog::{Family, Group};
+use super::detail::Block;
 use super::entry::Entry;
 use super::pages::Page;
 use super::staged::LineNote;
@@ -21,6 +22,8 @@ pub struct Discarded {
     pub pages: IntoIter<Page>,
     /// Its notes.
     pub notes: hash_map::IntoIter<Entry, Box<[LineNote]>>,
+    /// Its details.
+    pub details: IntoIter<Block>,
 }
 
 impl Discarded {
@@ -30,7 +33,8 @@ impl Discarded {
             let freed = self.pages.next().is_some()
                 || self.groups.next().is_some()
                 || self.families.next().is_some()
-                || self.notes.next().is_some();
+                || self.notes.next().is_some()
+                || self.details.next().is_some();
             if !freed {
                 return false;
             }

@@ -18,6 +18,29 @@ impl Problem {
         Self(format!("{} is not a {}", metric(name, kind, line), expected.upper_name()))
     }
 
+    /// Number 1 for a metric whose value is of another kind than its own family.
+    pub fn misfit(name: &str, kind: Kind, labels: &[u8]) -> Self {
+        Self(format!("{} is not a {}", metric(name, kind, labels), kind.upper_name()))
+    }
+
+    /// Number 2.
+    pub fn repeated_label(name: &str, kind: Kind, labels: &[u8], label: &[u8]) -> Self {
+        let label = String::from_utf8_lossy(label);
+        Self(format!("{} has two or more labels with the same name: {label}", metric(name, kind, labels)))
+    }
+
+    /// Number 3 for a name that may be anything.
+    pub fn label_name(name: &str, kind: Kind, labels: &[u8], label: &[u8]) -> Self {
+        let label = String::from_utf8_lossy(label);
+        Self(format!("{} has a label with an invalid name: {label}", metric(name, kind, labels)))
+    }
+
+    /// Number 5.
+    pub fn label_value(name: &str, kind: Kind, labels: &[u8], label: &[u8], value: &[u8]) -> Self {
+        let (metric, label, value) = (metric(name, kind, labels), Quoted(label), Quoted(value));
+        Self(format!("{metric} has a label named {label} whose value is not utf8: {value}"))
+    }
+
     /// Number 3: label names that start with `__`.
     pub fn reserved_labels(name: &str, kind: Kind, line: &[u8], labels: &[Label<'_>]) -> Self {
         let label = labels.iter().find(|label| label.name.starts_with("__")).map_or("", |label| label.name);
@@ -54,7 +77,8 @@ impl Problem {
         ))
     }
 
-    /// Number 9: a family of the gateway itself has another kind.
+    /// Number 9: a family of the gateway itself has another kind; or a family without metrics has another kind in
+    /// other groups.
     pub fn own_kind(name: &str, kind: Kind, expected: Kind) -> Self {
         let (kind, expected) = (kind.upper_name(), expected.upper_name());
         Self(format!("gathered metric family {name} has type {kind} but should have {expected}"))

@@ -11,6 +11,7 @@ use foldhash::fast::RandomState;
 use smallvec::SmallVec;
 
 use super::compound::Compounds;
+use super::detail::StagedDetails;
 use super::entry::EntryText;
 use super::key::GroupKey;
 use super::line::{Overlay, write_opening};
@@ -47,20 +48,31 @@ pub enum Remark {
 #[derive(Debug, Default)]
 pub struct Staged {
     key: GroupKey,
-    overlay: Overlay,
-    lines: Lines,
+    pub(super) overlay: Overlay,
+    pub(super) lines: Lines,
     compounds: Compounds,
+    pub(super) details: StagedDetails,
     /// A hash of family and label set of every metric; equal ones are looked at.
     series: Vec<u64>,
-    problems: Problems,
-    has_timestamp: bool,
+    pub(super) problems: Problems,
+    /// Whether some metric could not be written as lines; what is wrong with it is among the problems.
+    pub(super) has_unwritable: bool,
+    pub(super) has_timestamp: bool,
     hasher: RandomState,
+    /// Working memory: the escaped label values of one metric.
+    pub(super) escaped: Vec<u8>,
+    /// Working memory: the final label set of one metric.
+    pub(super) merged: Vec<u8>,
 }
 
 /// The families of a push and their lines.
 #[derive(Debug, Default)]
 pub(super) struct Lines {
-    families: Vec<StagedFamily>,
+    pub(super) families: Vec<StagedFamily>,
+    /// Whether a family may have the name of an earlier one.
+    may_repeat: bool,
+    /// Working memory: places of families, by name.
+    order: Vec<u32>,
     /// Names, help texts and openings of all families.
     words: Vec<u8>,
     /// Lines of families that have no pages of their own.
@@ -74,14 +86,18 @@ pub(super) struct StagedFamily {
     opening: Range<usize>,
     help: Option<Range<usize>>,
     kind: Kind,
-    is_reserved: bool,
+    pub(super) is_reserved: bool,
+    /// Arrived as a whole, so that it is there without metrics, too.
+    is_whole: bool,
+    /// A later family of that name takes its place.
+    is_replaced: bool,
     /// Where its lines are in the shared text, in order.
     spans: SmallVec<[Range<usize>; 2]>,
     /// Pages of its own; then `spans` is empty.
     run: Vec<Vec<u8>>,
     bytes: usize,
     lines: u32,
-    metrics: u32,
+    pub(super) metrics: u32,
 }
 
 impl Staged {
@@ -97,14 +113,20 @@ impl Staged {
     pub fn clear(&mut self) {
         self.lines.clear();
         self.compounds.clear();
+        self.details.clear();
+        for scratch in [&mut self.escaped, &mut self.merged] {
+            scratch.shrink_to(STAGING_KEPT_BYTES_MAX);
+        }
         self.series.clear();
         self.series.shrink_to(STAGING_KEPT_BYTES_MAX / size_of::<u64>());
         self.problems.clear();
+        self.has_unwritable = false;
         self.has_timestamp = false;
     }
 
-    /// The body is complete: writes out histograms and summaries.
+    /// The body is complete: writes out histograms and summaries, drops families that later ones replace.
     pub fn seal(&mut self) {
+        self.lines.drop_repeated();
         let mut compounds = std::mem::take(&mut self.compounds);
         for metric in compounds.metrics() {
             let family = metric.family();
@@ -136,10 +158,16 @@ impl Staged {
         &self.problems
     }
 
-    /// The families that have samples, the reserved ones left out, in the order of the body.
+    /// What is wrong with the push if some of it cannot be stored at all.
+    pub fn unwritable(&self) -> Option<&Problems> {
+        self.has_unwritable.then_some(&self.problems)
+    }
+
+    /// The families that are there: with samples or stated as a whole, the reserved ones left out, in the order of
+    /// the body.
     pub(super) fn families(&self) -> impl Iterator<Item = (FamilyIx, &StagedFamily)> {
         let families = self.lines.families.iter().enumerate();
-        families.filter(|(_, family)| family.metrics > 0).map(|(at, family)| (FamilyIx(at as u32), family))
+        families.filter(|(_, family)| family.is_there()).map(|(at, family)| (FamilyIx(at as u32), family))
     }
 
     pub(super) fn pushed(&self, ix: FamilyIx) -> &StagedFamily {
@@ -198,13 +226,13 @@ impl Staged {
         hasher.finish()
     }
 
-    fn enter_series(&mut self, family: FamilyIx, labels: &[u8]) {
+    pub(super) fn enter_series(&mut self, family: FamilyIx, labels: &[u8]) {
         let hash = self.series_hash(family, labels);
         self.series.push(hash);
     }
 
-    /// A whole metric: one line.
-    fn push_line(&mut self, sample: &Sample<'_>) {
+    /// A metric of one line. Without a token its value is written anew.
+    pub(super) fn push_line(&mut self, sample: &Sample<'_>) {
         let Self { overlay, lines, .. } = self;
         let label_bytes: usize = sample.labels.iter().map(|label| 2 * label.name.len() + label.value.len() + 6).sum();
         let family = &lines.families[sample.family.0 as usize];
@@ -214,7 +242,11 @@ impl Staged {
         overlay.write_merged(out, sample.labels);
         let labels = start + opening.len()..out.len();
         out.extend_from_slice(b"} ");
-        number::write_token(out, sample.token.as_bytes(), sample.value);
+        if sample.token.is_empty() {
+            number::write(out, sample.value);
+        } else {
+            number::write_token(out, sample.token.as_bytes(), sample.value);
+        }
         out.push(b'\n');
 
         let mut hasher = self.hasher.build_hasher();
@@ -233,7 +265,7 @@ impl Staged {
         self.lines.families[sample.family.0 as usize].metrics += 1;
     }
 
-    fn check_reserved_label(&mut self, family: FamilyIx, labels: &[u8]) {
+    pub(super) fn check_reserved_label(&mut self, family: FamilyIx, labels: &[u8]) {
         let kind = self.pushed(family).kind;
         let word = if kind == Kind::Summary { "quantile" } else { "le" };
         if self.overlay.has(word) {
@@ -280,6 +312,8 @@ impl Sink for Staged {
 
 impl Lines {
     fn clear(&mut self) {
+        self.may_repeat = false;
+        self.order.shrink_to(STAGING_KEPT_BYTES_MAX / size_of::<u32>());
         self.families.clear();
         self.words.clear();
         self.text.clear();
@@ -305,12 +339,41 @@ impl Lines {
             help: None,
             kind: Kind::Untyped,
             is_reserved: RESERVED_NAMES.contains(&name),
+            is_whole: false,
+            is_replaced: false,
             spans: SmallVec::new(),
             run: Vec::new(),
             bytes: 0,
             lines: 0,
             metrics: 0,
         });
+    }
+
+    pub(super) fn add_whole_family(&mut self, name: &str, kind: Kind, help: Option<&[u8]>) {
+        let last = self.families.len().checked_sub(1).map(|last| self.name(FamilyIx(last as u32)));
+        // Most bodies have their families in the order of names; only others have to be looked through.
+        self.may_repeat |= last.is_some_and(|last| last >= name);
+        self.add_family(name);
+        let help = help.map(|help| self.add_words(help));
+        let family = self.families.last_mut().expect("a family was just added");
+        (family.kind, family.help, family.is_whole) = (kind, help, true);
+    }
+
+    /// Marks the families that later ones of the same name replace.
+    fn drop_repeated(&mut self) {
+        if !self.may_repeat {
+            return;
+        }
+        let mut order = std::mem::take(&mut self.order);
+        order.clear();
+        order.extend(0..self.families.len() as u32);
+        order.sort_unstable_by_key(|at| (self.name(FamilyIx(*at)), *at));
+        for pair in order.windows(2) {
+            if self.name(FamilyIx(pair[0])) == self.name(FamilyIx(pair[1])) {
+                self.families[pair[0] as usize].is_replaced = true;
+            }
+        }
+        self.order = order;
     }
 
     pub(super) fn name(&self, ix: FamilyIx) -> &str {
@@ -397,6 +460,15 @@ impl Lines {
 }
 
 impl StagedFamily {
+    fn is_there(&self) -> bool {
+        (self.metrics > 0 || self.is_whole) && !self.is_replaced && !self.is_reserved
+    }
+
+    /// Whether it has no lines, so that nothing of it is shown.
+    pub(super) fn is_empty(&self) -> bool {
+        self.spans.is_empty() && self.run.is_empty()
+    }
+
     pub(super) fn kind(&self) -> Kind {
         self.kind
     }

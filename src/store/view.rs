@@ -81,12 +81,22 @@ impl<'a> FamilyView<'a> {
 
     /// Its lines, in order.
     pub fn lines(&self) -> impl Iterator<Item = Line<'a>> {
-        lines(self.store.pages.text(&self.store.catalog, self.entry())).map(Line::parse)
+        let Self { store, holding, .. } = *self;
+        let stands = holding.home.is_some().then(|| store.pages.text(&store.catalog, self.entry()));
+        lines(stands.into_iter().flatten()).map(Line::parse)
     }
 
     /// What its lines do not show, in order of lines.
     pub fn notes(&self) -> &'a [LineNote] {
         self.store.notes.get(&self.entry()).map_or(&[], |notes| notes)
+    }
+
+    /// The message of the value of a metric with this label set, if it says more than its lines.
+    pub fn detail(&self, labels: &str) -> Option<&'a [u8]> {
+        if self.store.details.is_empty() {
+            return None;
+        }
+        self.store.details.find(self.holding.family, labels.as_bytes())
     }
 
     fn entry(&self) -> Entry {

@@ -1,0 +1,186 @@
+//! Whole metrics of a push: families and metrics that a body states in one piece, with labels that may be anything
+//! (SPEC 4.3). Faulty labels are found here; the lines are written at once.
+
+use smallvec::SmallVec;
+
+use super::compound::Parts;
+use super::line::Overlay;
+use super::problem::Problem;
+use super::staged::Staged;
+use crate::model::escape::write_label_value;
+use crate::model::sample::{FamilyIx, Kind, Label, Metric, MetricValue, Part, RawLabel, Sample, WholeSink};
+
+/// Labels of one metric, most of them few.
+type Labels<'a> = SmallVec<[Label<'a>; 16]>;
+
+/// What is wrong with the labels of a metric.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fault<'a> {
+    /// Number 2: two of one name, or one with an empty name.
+    Repeated(&'a [u8]),
+    /// Number 3: not UTF-8, or starts with `__`.
+    Name(&'a [u8]),
+    /// Number 4, and appendix B, 13.
+    Explicit(&'static str),
+    /// Number 5.
+    Value(RawLabel<'a>),
+}
+
+impl WholeSink for Staged {
+    fn whole_family(&mut self, family: FamilyIx, name: &str, kind: Kind, help: Option<&[u8]>) {
+        debug_assert_eq!(family.0 as usize, self.lines.families.len(), "families come in order");
+        self.lines.add_whole_family(name, kind, help);
+    }
+
+    fn metric(&mut self, metric: Metric<'_>) {
+        self.has_timestamp |= metric.timestamp.is_some();
+        let family = self.pushed(metric.family);
+        if family.is_reserved {
+            return;
+        }
+        let (kind, name) = (family.kind(), self.lines.name(metric.family));
+        if metric.value == MetricValue::Misfit {
+            let overlay = &self.overlay;
+            self.problems.add_with(|| Problem::misfit(name, kind, &shown_labels(overlay, metric.labels)));
+            self.has_unwritable = true;
+            return;
+        }
+        let mut sorted: SmallVec<[RawLabel<'_>; 16]> = SmallVec::new();
+        let mut raw = metric.labels;
+        if !raw.is_sorted_by(|left, right| left.name < right.name) {
+            sorted.extend_from_slice(raw);
+            sorted.sort_by_key(|label| label.name);
+            raw = &sorted;
+        }
+        let mut escaped = std::mem::take(&mut self.escaped);
+        match plain_labels(raw, kind, &self.overlay, &mut escaped) {
+            Ok(labels) => self.write_metric(&metric, &labels),
+            Err(fault) => {
+                let overlay = &self.overlay;
+                self.problems.add_with(|| problem(fault, name, kind, &shown_labels(overlay, metric.labels)));
+                self.has_unwritable = true;
+            }
+        }
+        escaped.clear();
+        self.escaped = escaped;
+    }
+}
+
+impl Staged {
+    fn write_metric(&mut self, metric: &Metric<'_>, labels: &[Label<'_>]) {
+        let family = metric.family;
+        let mut merged = std::mem::take(&mut self.merged);
+        merged.clear();
+        if metric.detail.is_some() || !matches!(metric.value, MetricValue::Number(_)) {
+            self.overlay.write_merged(&mut merged, labels);
+        }
+        match metric.value {
+            MetricValue::Number(value) => {
+                self.push_line(&Sample { family, part: Part::Whole, labels, value, token: "", timestamp: None });
+            }
+            MetricValue::Summary { quantiles, sum, count } => {
+                self.write_parts(family, &merged, quantiles, sum, count as f64);
+            }
+            MetricValue::Histogram { buckets, sum, count } => self.write_parts(family, &merged, buckets, sum, count),
+            MetricValue::Misfit => unreachable!("a metric that fits nothing is not written"),
+        }
+        if let Some(detail) = metric.detail {
+            self.details.add(family, &merged, detail);
+        }
+        self.merged = merged;
+    }
+
+    fn write_parts(&mut self, family: FamilyIx, labels: &[u8], elements: &[(f64, f64)], sum: f64, count: f64) {
+        self.enter_series(family, labels);
+        self.check_reserved_label(family, labels);
+        Parts { family, labels }.write(&mut self.lines, elements.iter().copied(), sum, count);
+        self.lines.families[family.0 as usize].metrics += 1;
+    }
+}
+
+/// The labels as a text body would have them, or the first fault; `raw` is sorted by name. A value that a grouping
+/// label overrides may be anything.
+fn plain_labels<'a>(
+    raw: &[RawLabel<'a>],
+    kind: Kind,
+    overlay: &Overlay,
+    escaped: &'a mut Vec<u8>,
+) -> Result<Labels<'a>, Fault<'a>> {
+    let mut labels = Labels::new();
+    let mut previous: &[u8] = b"";
+    let mut has_escapes = false;
+    for label in raw {
+        if label.name == previous {
+            return Err(Fault::Repeated(label.name));
+        }
+        previous = label.name;
+        let name = str::from_utf8(label.name).map_err(|_| Fault::Name(label.name))?;
+        if name.starts_with("__") {
+            return Err(Fault::Name(label.name));
+        }
+        if let Some(word) = bound_label(kind).filter(|word| *word == name) {
+            return Err(Fault::Explicit(word));
+        }
+        let value = match str::from_utf8(label.value) {
+            Ok(value) => value,
+            Err(_) if overlay.has(name) => "",
+            Err(_) => return Err(Fault::Value(*label)),
+        };
+        has_escapes |= needs_escapes(value);
+        labels.push(Label { name, value });
+    }
+    if has_escapes {
+        escape_values(&mut labels, escaped);
+    }
+    Ok(labels)
+}
+
+fn needs_escapes(value: &str) -> bool {
+    memchr::memchr3(b'\\', b'"', b'\n', value.as_bytes()).is_some()
+}
+
+fn escape_values<'a>(labels: &mut Labels<'a>, escaped: &'a mut Vec<u8>) {
+    escaped.clear();
+    for label in labels.iter() {
+        write_label_value(escaped, label.value);
+    }
+    let mut rest = str::from_utf8(escaped).expect("escaped text is text");
+    for label in labels.iter_mut() {
+        let len = label.value.len() + memchr::memchr3_iter(b'\\', b'"', b'\n', label.value.as_bytes()).count();
+        (label.value, rest) = rest.split_at(len);
+    }
+}
+
+/// The label that the lines of a compound metric have for themselves.
+fn bound_label(kind: Kind) -> Option<&'static str> {
+    match kind {
+        Kind::Summary => Some("quantile"),
+        Kind::Histogram | Kind::GaugeHistogram => Some("le"),
+        Kind::Counter | Kind::Gauge | Kind::Untyped => None,
+    }
+}
+
+/// The label set of a faulty metric, as far as it can be written.
+fn shown_labels(overlay: &Overlay, raw: &[RawLabel<'_>]) -> Vec<u8> {
+    let texts: Vec<_> = raw
+        .iter()
+        .map(|label| {
+            let mut value = Vec::new();
+            write_label_value(&mut value, &String::from_utf8_lossy(label.value));
+            (String::from_utf8_lossy(label.name), String::from_utf8(value).expect("escaped text is text"))
+        })
+        .collect();
+    let labels: Vec<_> = texts.iter().map(|(name, value)| Label { name, value }).collect();
+    let mut out = Vec::new();
+    overlay.write_merged(&mut out, &labels);
+    out
+}
+
+fn problem(fault: Fault<'_>, name: &str, kind: Kind, labels: &[u8]) -> Problem {
+    match fault {
+        Fault::Repeated(label) => Problem::repeated_label(name, kind, labels, label),
+        Fault::Name(label) => Problem::label_name(name, kind, labels, label),
+        Fault::Explicit(word) => Problem::explicit_label(name, kind, labels, word),
+        Fault::Value(label) => Problem::label_value(name, kind, labels, label.name, label.value),
+    }
+}
