@@ -6,6 +6,7 @@
 pub mod grouping;
 pub mod held;
 pub mod json;
+pub mod media;
 pub mod negotiation;
 pub mod page;
 pub mod push;
@@ -29,7 +30,7 @@ use crate::telemetry::{FAMILIES, Handler, Method, Telemetry};
 
 use grouping::{GroupingError, GroupingLabels};
 use held::Held;
-use push::{Origin, Push, PushError};
+use push::{Format, Origin, Push, PushError};
 use query::GroupsJson;
 use reply::{Reply, ReplyBody};
 use route::{Decision, Endpoint, GroupingPath, Router};
@@ -245,15 +246,15 @@ impl App {
     // ---- pushes ----
 
     fn open_push(&mut self, path: GroupingPath<'_>, request: &Request<'_>, origin: Origin, now: Now) -> Answer {
-        if let Some(reply) = unsupported(request) {
-            return Answer::Reply(self.close_push(origin, reply, now));
-        }
         if let Err(error) = grouping::parse(&path, Names::Classic, &mut self.labels) {
             self.log_bad_path(&path, &error);
             return Answer::Reply(self.close_push(origin, Reply::error(400, &error), now));
         }
         let mut push = self.idle_pushes.pop().unwrap_or_default();
-        push.begin(self.labels.iter(), Names::Classic, origin);
+        let content_type = request.headers.first("content-type").unwrap_or_default();
+        let format =
+            if media::is_delimited_protobuf(content_type) { Format::Protobuf } else { Format::Text(Names::Classic) };
+        push.begin(self.labels.iter(), format, origin);
         Answer::Push(push)
     }
 
@@ -467,12 +468,4 @@ fn with_cors(mut reply: Reply) -> Reply {
     ];
     reply.headers.extend(HEADERS.map(|(name, value)| (name, value.into())));
     reply
-}
-
-/// Refuses what this version cannot read yet, instead of reading it as text.
-fn unsupported(request: &Request<'_>) -> Option<Reply> {
-    let content_type = request.headers.first("content-type").unwrap_or_default().to_ascii_lowercase();
-    content_type
-        .starts_with(b"application/vnd.google.protobuf")
-        .then(|| Reply::error(415, &"protobuf is not supported by this version; push the text format"))
 }

@@ -1,9 +1,10 @@
-//! A push while its body arrives: the decoder's and the parser's state, and what has been read so far.
+//! A push while its body arrives: the states of its decoder and parser, and what has been read so far.
 
 use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::exposition::protobuf::{ReadError, Reader};
 use crate::exposition::text::{ParseError, Parser};
 use crate::http::coding::{Coding, CodingError, Decoder, GzipHeader};
 use crate::limits::DECODED_BYTES_MAX;
@@ -19,10 +20,27 @@ pub struct Push {
     decoder: Decoder,
     /// Bytes that came out of `decoder`.
     decoded_bytes: u64,
+    format: Format,
     parser: Parser,
+    reader: Reader,
     staged: Staged,
     /// What is known of its request.
     pub origin: Option<Origin>,
+}
+
+/// The format of a body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Text, with names of this scheme.
+    Text(Names),
+    /// Delimited protobuf, whose names are not looked at (SPEC 4.3).
+    Protobuf,
+}
+
+impl Default for Format {
+    fn default() -> Self {
+        Format::Text(Names::Classic)
+    }
 }
 
 /// The request of a push.
@@ -43,8 +61,10 @@ pub struct Origin {
 /// Why the body of a push cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PushError {
-    /// It is not in the format (SPEC 3).
+    /// It is not in the text format (SPEC 3).
     Text(ParseError),
+    /// It is not in the protobuf format (SPEC 4.2), or states what cannot be shown.
+    Protobuf(ReadError),
     /// It cannot be decoded (SPEC 1.5).
     Coding(CodingError),
     /// It decodes to more than [`DECODED_BYTES_MAX`]; a bound of ours, the original has none.
@@ -64,6 +84,7 @@ impl fmt::Display for PushError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Text(error) => error.fmt(f),
+            Self::Protobuf(error) => error.fmt(f),
             Self::Coding(error) => error.fmt(f),
             Self::TooLarge => write!(f, "the body decompresses to more than {DECODED_BYTES_MAX} bytes"),
         }
@@ -73,6 +94,12 @@ impl fmt::Display for PushError {
 impl From<ParseError> for PushError {
     fn from(error: ParseError) -> Self {
         Self::Text(error)
+    }
+}
+
+impl From<ReadError> for PushError {
+    fn from(error: ReadError) -> Self {
+        Self::Protobuf(error)
     }
 }
 
@@ -93,12 +120,15 @@ impl Push {
     pub fn begin<'a>(
         &mut self,
         labels: impl Iterator<Item = (&'a str, &'a str)> + Clone,
-        names: Names,
+        format: Format,
         origin: Origin,
     ) {
         self.is_coded = false;
         self.decoded_bytes = 0;
-        self.parser.reset(names);
+        self.format = format;
+        if let Format::Text(names) = format {
+            self.parser.reset(names);
+        }
         self.staged.begin(labels);
         self.origin = Some(origin);
     }
@@ -124,7 +154,7 @@ impl Push {
     /// the size that [`Decoder::decode`] asks for.
     pub fn feed(&mut self, piece: &[u8], buffer: &mut [u8]) -> Result<usize, PushError> {
         if !self.is_coded {
-            self.parser.feed(piece, &mut self.staged)?;
+            self.parse(piece)?;
             return Ok(0);
         }
         let mut rest = piece;
@@ -137,11 +167,19 @@ impl Push {
             if self.decoded_bytes > DECODED_BYTES_MAX {
                 return Err(PushError::TooLarge);
             }
-            self.parser.feed(&buffer[..step.produced], &mut self.staged)?;
+            self.parse(&buffer[..step.produced])?;
             if rest.is_empty() && step.produced < buffer.len() {
                 return Ok(decoded);
             }
         }
+    }
+
+    fn parse(&mut self, piece: &[u8]) -> Result<(), PushError> {
+        match self.format {
+            Format::Text(_) => self.parser.feed(piece, &mut self.staged)?,
+            Format::Protobuf => self.reader.feed(piece, &mut self.staged)?,
+        }
+        Ok(())
     }
 
     /// The body is complete: what is to be stored.
@@ -149,7 +187,10 @@ impl Push {
         if self.is_coded {
             self.decoder.finish()?;
         }
-        self.parser.finish(&mut self.staged)?;
+        match self.format {
+            Format::Text(_) => self.parser.finish(&mut self.staged)?,
+            Format::Protobuf => self.reader.finish()?,
+        }
         self.staged.seal();
         Ok(&mut self.staged)
     }
@@ -158,6 +199,7 @@ impl Push {
     pub fn clear(&mut self) {
         self.staged.clear();
         self.parser.reset(Names::Classic);
+        self.reader.reset();
         self.origin = None;
     }
 }

@@ -1,7 +1,11 @@
 //! The JSON of the query API: status, and all groups with what they hold (SPEC 8).
 //!
-//! Reads the store's finished text back; numbers that text does not keep apart come from the lines' notes.
+//! Reads the store's finished text back; numbers that text does not keep apart come from the lines' notes, and what it
+//! does not show at all from the messages of the metrics.
 
+mod buckets;
+
+use crate::exposition::protobuf::{Count, Histogram, summary_count};
 use crate::limits::JSON_AHEAD_BYTES;
 use crate::model::build::Build;
 use crate::model::escape::unescape;
@@ -11,6 +15,7 @@ use crate::model::time::Timestamp;
 use crate::store::{FamilyView, GroupId, GroupView, Line, LineNote, Remark, Store, label_pairs};
 
 use super::json::{write_key, write_string};
+use buckets::{shown, shown_count, write_native};
 
 /// The body of `/api/v1/status` (SPEC 8.2).
 pub fn status(build: &Build, flags: &[(&'static str, String)], started: Timestamp) -> Vec<u8> {
@@ -102,19 +107,25 @@ fn write_family(out: &mut Vec<u8>, family: &FamilyView<'_>) {
         out.extend_from_slice(b",\"help\":");
         write_string(out, help);
     }
-    out.extend_from_slice(b",\"metrics\":");
+    out.extend_from_slice(b",\"metrics\":[");
     let mut notes = family.notes().iter().copied().peekable();
     let mut lines = family.lines().enumerate().map(|(at, line)| {
         let note = notes.next_if(|note| note.line == at as u32);
         Shown::new(line, note)
     });
-    let mut separator = b'[';
+    let mut is_first = true;
     while let Some(line) = lines.next() {
-        out.push(std::mem::replace(&mut separator, b','));
+        if !std::mem::take(&mut is_first) {
+            out.push(b',');
+        }
         match family.kind() {
-            Kind::Summary => write_summary(out, &Compound::read(line, &mut lines, family.name())),
+            Kind::Summary => {
+                let summary = Compound::read(line, &mut lines, family.name());
+                write_summary(out, &summary, family.detail(summary.labels));
+            }
             Kind::Histogram | Kind::GaugeHistogram => {
-                write_histogram(out, &Compound::read(line, &mut lines, family.name()));
+                let histogram = Compound::read(line, &mut lines, family.name());
+                write_histogram(out, &histogram, family.detail(histogram.labels));
             }
             Kind::Counter | Kind::Gauge | Kind::Untyped => write_simple(out, &line),
         }
@@ -175,17 +186,21 @@ impl<'a> Compound<'a> {
 
     /// The bounds as an object's members: sorted as text, the last of equal ones.
     fn members(&self) -> Vec<(&'a str, &'a str)> {
-        let mut members = self.bounds.clone();
-        members.reverse();
-        members.sort_by_key(|(bound, _)| *bound);
-        members.dedup_by_key(|(bound, _)| *bound);
-        members
+        members(self.bounds.clone())
     }
 }
 
-fn write_summary(out: &mut Vec<u8>, summary: &Compound<'_>) {
-    let count = whole(summary.count);
-    write_member(out, b"{\"count\":", &count.unwrap_or_default().to_string());
+/// Bounds and values as an object's members: sorted as text, the last of equal ones.
+fn members<K: AsRef<str>, V>(mut members: Vec<(K, V)>) -> Vec<(K, V)> {
+    members.reverse();
+    members.sort_by(|left, right| left.0.as_ref().cmp(right.0.as_ref()));
+    members.dedup_by(|left, right| left.0.as_ref() == right.0.as_ref());
+    members
+}
+
+fn write_summary(out: &mut Vec<u8>, summary: &Compound<'_>, detail: Option<&[u8]>) {
+    let count = detail.map_or_else(|| whole(summary.count).unwrap_or_default(), summary_count);
+    write_member(out, b"{\"count\":", &count.to_string());
     out.extend_from_slice(b",\"labels\":");
     write_labels(out, summary.labels);
     out.extend_from_slice(b",\"quantiles\":");
@@ -194,21 +209,45 @@ fn write_summary(out: &mut Vec<u8>, summary: &Compound<'_>) {
     out.push(b'}');
 }
 
-/// Counts are integers unless any of them is not; then all are written as doubles (SPEC 3.8).
-fn write_histogram(out: &mut Vec<u8>, histogram: &Compound<'_>) {
+/// Buckets and count come from the message of the metric, where there is one, else from its lines.
+fn write_histogram(out: &mut Vec<u8>, histogram: &Compound<'_>, detail: Option<&[u8]>) {
+    out.extend_from_slice(b"{\"buckets\":");
+    let count = match detail.map(|message| write_buckets(out, message)) {
+        Some(count) => shown_count(count),
+        None => write_plain_buckets(out, histogram),
+    };
+    write_member(out, b",\"count\":", &count);
+    out.extend_from_slice(b",\"labels\":");
+    write_labels(out, histogram.labels);
+    write_member(out, b",\"sum\":", histogram.sum);
+    out.push(b'}');
+}
+
+/// Writes the buckets of a histogram's message; gives its count.
+fn write_buckets(out: &mut Vec<u8>, message: &[u8]) -> Count {
+    const ACCEPTED: &str = "the message was read before it was kept";
+    let mut classic = Vec::new();
+    let histogram = Histogram::read(message, |bound, count| classic.push((shown(bound), shown_count(count))));
+    let histogram = histogram.expect(ACCEPTED);
+    if histogram.has_spans {
+        write_native(out, &histogram).expect(ACCEPTED);
+    } else {
+        write_object(out, members(classic).into_iter());
+    }
+    histogram.count()
+}
+
+/// Writes the buckets of a histogram's lines; gives its count. Counts are integers unless any of them is not; then
+/// all are written as doubles (SPEC 3.8).
+fn write_plain_buckets(out: &mut Vec<u8>, histogram: &Compound<'_>) -> String {
     let is_float = whole(histogram.count).is_none() || histogram.bounds.iter().any(|(_, count)| whole(count).is_none());
     let shown = |count: &str| match whole(count) {
         Some(whole) if !is_float => whole.to_string(),
         _ if number::parse(count.as_bytes()).is_some_and(|count| count > 0.0) => count.to_owned(),
         _ => "0".to_owned(),
     };
-    out.extend_from_slice(b"{\"buckets\":");
     write_object(out, histogram.members().into_iter().map(|(bound, count)| (bound, shown(count))));
-    write_member(out, b",\"count\":", &shown(histogram.count));
-    out.extend_from_slice(b",\"labels\":");
-    write_labels(out, histogram.labels);
-    write_member(out, b",\"sum\":", histogram.sum);
-    out.push(b'}');
+    shown(histogram.count)
 }
 
 /// The count as an integer from 0 to below 2^64, if it is one.
