@@ -3,5 +3,6 @@
 pub mod coding;
 pub mod grouping;
 pub mod http;
+pub mod protobuf;
 pub mod store;
 pub mod text;

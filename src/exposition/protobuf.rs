@@ -9,6 +9,8 @@ mod error;
 mod family;
 mod histogram;
 mod message;
+#[cfg(any(test, feature = "fuzz"))]
+pub mod naive;
 mod wire;
 
 pub use error::{FamilyFault, ReadError};

@@ -19,6 +19,7 @@ const TARGETS: &[(&str, Body)] = &[
     ("gzip_decoder", pushgateway::fuzz::coding::gzip_decoder),
     ("http_connection", pushgateway::fuzz::http::http_connection),
     ("snappy_decoder", pushgateway::fuzz::coding::snappy_decoder),
+    ("protobuf_reader", pushgateway::fuzz::protobuf::protobuf_reader),
     ("store_ops", pushgateway::fuzz::store::store_ops),
     ("text_parser", pushgateway::fuzz::text::text_parser),
 ];

@@ -106,7 +106,7 @@ fn read_metric<S: WholeSink>(
             (1, Value::Bytes(label)) => labels.push(read_label(label)?),
             (6, Value::Varint(milliseconds)) => timestamp = Some(milliseconds as i64),
             (number, Value::Bytes(bytes)) if number == wanted => add_value(&mut value, bytes),
-            (number, Value::Bytes(bytes)) => value_message(number).check(bytes)?,
+            (number @ (2..=5 | 7), Value::Bytes(bytes)) => value_message(number).check(bytes)?,
             _ => {}
         }
     }
