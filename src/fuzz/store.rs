@@ -55,6 +55,7 @@ impl Input<'_> {
                 is_replace: choice & 1 == 0,
                 has_timestamp: choice == 255,
                 is_interleaved: choice & 2 == 0,
+                is_whole: choice & 4 == 4,
                 labels: self.group(),
                 families: self.families(),
             }),

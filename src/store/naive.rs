@@ -6,7 +6,7 @@ use std::fmt::Write;
 use std::io::Read;
 
 use super::{Deflater, GroupKey, MEMBER_HEADER, Mode, Refusal, Snapshot, Staged, Store};
-use crate::model::sample::{FamilyIx, Kind, Label, Part, Sample, Sink};
+use crate::model::sample::{FamilyIx, Kind, Label, Metric, MetricValue, Part, RawLabel, Sample, Sink, WholeSink};
 use crate::model::time::Timestamp;
 
 /// Label names and values, in any order.
@@ -36,6 +36,8 @@ pub struct Push {
     pub has_timestamp: bool,
     /// Whether the families' samples take turns instead of following each other.
     pub is_interleaved: bool,
+    /// Whether it states whole metrics, so that families without any are there, too. Each metric has a detail then.
+    pub is_whole: bool,
     /// Its families, names distinct.
     pub families: Vec<PushedFamily>,
 }
@@ -81,6 +83,7 @@ struct Family {
     kind: Kind,
     help: Option<String>,
     metrics: Vec<(LabelSet, i64)>,
+    has_details: bool,
 }
 
 /// A store beside its oracle.
@@ -183,12 +186,13 @@ impl Twins {
         if push.is_replace {
             group.families.clear();
         }
-        for family in push.families.iter().filter(|family| !family.metrics.is_empty()) {
+        for family in push.families.iter().filter(|family| push.is_whole || !family.metrics.is_empty()) {
             if !super::staged::RESERVED_NAMES.contains(&&*family.name) {
-                group.families.insert(family.name.clone(), merged(family, &set));
+                let merged = Family { has_details: push.is_whole, ..merged(family, &set) };
+                group.families.insert(family.name.clone(), merged);
             }
         }
-        let verdict = if self.store.is_checked() { after.check() } else { Ok(()) };
+        let verdict = if self.store.is_checked() { after.check() } else { push.check_writable() };
         if push.has_timestamp && push.families.iter().any(|family| !family.metrics.is_empty()) {
             assert_eq!(outcome, Err(Refusal::Timestamps));
         } else if let Err(reason) = &verdict {
@@ -210,6 +214,7 @@ impl Twins {
             let mut snapshot = Snapshot::default();
             self.store.snapshot(&mut snapshot);
             self.state.compare(&text(&snapshot));
+            self.compare_details();
         }
         assert_eq!(self.store.group_count(), self.state.groups.len());
         for (snapshot, then) in &self.held {
@@ -219,10 +224,62 @@ impl Twins {
     }
 }
 
+impl Twins {
+    fn compare_details(&self) {
+        for group in self.state.groups.values() {
+            for (name, family) in &group.families {
+                for (labels, value) in &family.metrics {
+                    let detail = family.has_details.then(|| value.to_string());
+                    let found = self.store.detail(name, &written(labels));
+                    assert_eq!(found, detail.as_deref().map(str::as_bytes), "{name} {labels:?}");
+                }
+            }
+        }
+        if !self.state.groups.values().flat_map(|group| group.families.values()).any(|family| family.has_details) {
+            assert!(self.store.details.is_empty());
+        }
+    }
+}
+
+fn feed_whole(staged: &mut Staged, push: &Push) {
+    // The first family comes twice: the later one holds.
+    let first = push.families.first();
+    for (at, family) in first.into_iter().chain(&push.families).enumerate() {
+        let ix = FamilyIx(at as u32);
+        staged.whole_family(ix, &family.name, family.kind, family.help.as_deref().map(str::as_bytes));
+        for (turn, (labels, value)) in family.metrics.iter().enumerate() {
+            let labels: Vec<_> = labels
+                .iter()
+                .map(|(name, value)| RawLabel { name: name.as_bytes(), value: value.as_bytes() })
+                .collect();
+            let (count, elements) =
+                (*value as f64, [(if family.kind == Kind::Summary { 0.5 } else { 1.0 }, *value as f64)]);
+            let metric_value = match family.kind {
+                Kind::Histogram | Kind::GaugeHistogram => {
+                    MetricValue::Histogram { buckets: &elements, sum: 0.0, count }
+                }
+                Kind::Summary => MetricValue::Summary { quantiles: &elements, sum: 0.0, count: *value as u64 },
+                _ => MetricValue::Number(count),
+            };
+            staged.metric(Metric {
+                family: ix,
+                labels: &labels,
+                value: metric_value,
+                timestamp: (push.has_timestamp && turn == 0).then_some(0),
+                detail: Some(value.to_string().as_bytes()),
+            });
+        }
+    }
+    staged.seal();
+}
+
 /// Delivers a push as a parser would.
 pub fn feed(staged: &mut Staged, push: &Push) {
     let set = label_set(&push.labels);
     staged.begin(set.iter().map(|(name, value)| (&**name, &**value)));
+    if push.is_whole {
+        return feed_whole(staged, push);
+    }
     for (at, family) in push.families.iter().enumerate() {
         let ix = FamilyIx(at as u32);
         staged.family(ix, &family.name);
@@ -264,6 +321,18 @@ fn feed_metric(staged: &mut Staged, at: usize, family: &PushedFamily, metric: us
             token: &token,
             timestamp,
         });
+    }
+}
+
+impl Push {
+    /// What even an unchecked store refuses: metrics of a whole body that cannot be written as lines.
+    fn check_writable(&self) -> Result<(), String> {
+        let is_reserved = |family: &&PushedFamily| super::staged::RESERVED_NAMES.contains(&&*family.name);
+        let mut metrics = self.families.iter().filter(|family| !is_reserved(family)).flat_map(|family| &family.metrics);
+        match metrics.find(|(labels, _)| labels.iter().any(|(name, _)| name.starts_with("__"))) {
+            Some((labels, _)) if self.is_whole => Err(format!("reserved label in {labels:?}")),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -326,7 +395,7 @@ impl State {
                 let line = format!("{name}{{{}}} {seconds}\n", written(&with_instance(labels)));
                 add(name, Kind::Gauge, Some(help), &line);
             }
-            for (name, family) in &group.families {
+            for (name, family) in group.families.iter().filter(|(_, family)| !family.metrics.is_empty()) {
                 add(name, family.kind, family.help.clone(), &family.lines(name));
             }
         }
@@ -359,7 +428,7 @@ impl Family {
             Kind::Histogram | Kind::GaugeHistogram => "le",
             _ => "",
         };
-        if grouping.contains_key(word) {
+        if grouping.contains_key(word) && !self.metrics.is_empty() {
             return Err(format!("{word} on {name}"));
         }
         match self.metrics.iter().find(|(labels, _)| labels.keys().any(|label| label.starts_with("__"))) {
@@ -406,7 +475,7 @@ fn merged(family: &PushedFamily, grouping: &LabelSet) -> Family {
         raw.insert(written, metrics.len());
         metrics.push((with_instance(&set), *value));
     }
-    Family { kind: family.kind, help: family.help.clone(), metrics }
+    Family { kind: family.kind, help: family.help.clone(), metrics, has_details: false }
 }
 
 fn own_lines(at: usize, value: i64) -> String {

@@ -108,6 +108,7 @@ fn step(random: &mut Random) -> Step {
                 is_replace: random.below(2) == 0,
                 has_timestamp: random.below(40) == 0,
                 is_interleaved: random.below(2) == 0,
+                is_whole: random.below(3) == 0,
                 families,
             })
         }
@@ -150,7 +151,14 @@ fn many_groups_come_and_go() {
         let name = format!("f{}", random.below(5));
         let labels = vec![("job".to_owned(), format!("j{at}"))];
         let families = vec![PushedFamily { name, kind: Kind::Gauge, help: None, metrics }];
-        Step::Push(Push { labels, is_replace: true, has_timestamp: false, is_interleaved: false, families })
+        Step::Push(Push {
+            labels,
+            is_replace: true,
+            has_timestamp: false,
+            is_interleaved: false,
+            is_whole: false,
+            families,
+        })
     };
     for _ in 0..150 {
         let at = random.below(120);
