@@ -221,6 +221,7 @@ mod tests {
             is_replace: true,
             has_timestamp: false,
             is_interleaved: false,
+            is_whole: false,
             families: vec![family],
         };
         let mut staged = Staged::default();
