@@ -215,7 +215,7 @@ mod tests {
     fn begin(push: &mut Push) {
         let peer = (Ipv4Addr::LOCALHOST, 1).into();
         let origin = Origin { mode: Mode::Replace, method: Method::Put, size: 0, started: Duration::ZERO, peer };
-        push.begin([("instance", ""), ("job", "j")].into_iter(), Names::Classic, origin);
+        push.begin([("instance", ""), ("job", "j")].into_iter(), Format::Text(Names::Classic), origin);
     }
 
     #[test]

@@ -182,7 +182,14 @@ fn wiped_groups_are_freed_in_steps() {
             let families = vec![PushedFamily { name: "a".to_owned(), kind: Kind::Gauge, help: None, metrics: vec![] }];
             feed(
                 &mut staged,
-                &Push { labels, families, is_replace: true, has_timestamp: false, is_interleaved: false },
+                &Push {
+                    labels,
+                    families,
+                    is_replace: true,
+                    has_timestamp: false,
+                    is_interleaved: false,
+                    is_whole: false,
+                },
             );
             store.push(&mut staged, Mode::Replace, Timestamp(1)).expect("nothing is wrong with it");
         }
