@@ -5,6 +5,7 @@
 
 pub mod build;
 pub mod escape;
+pub mod line;
 pub mod name;
 pub mod number;
 pub mod quote;

@@ -39,7 +39,6 @@ use pages::Pages;
 pub use compress::{Deflater, MEMBER_HEADER, MEMBER_TRAILER_BYTES, PageText};
 pub use entry::{Entry, FamilyId, GroupId};
 pub use key::GroupKey;
-pub use line::{Line, label_pairs};
 pub use pages::Snapshot;
 pub use problem::Problems;
 pub use staged::{LineNote, Remark, Staged};
@@ -91,6 +90,8 @@ pub struct Store {
     pages: Pages,
     /// Entries whose lines have remarks.
     notes: HashMap<Entry, Box<[LineNote]>>,
+    /// How many groups may have quoted names in their lines.
+    quoted_groups: usize,
     /// Whether pushes are checked before they are applied.
     is_checked: bool,
     /// What the last audit found, until something changes.
@@ -134,6 +135,7 @@ impl Store {
             audited: None,
             discarded: Vec::new(),
             details: Details::default(),
+            quoted_groups: 0,
             resolved: Vec::new(),
             text: Vec::new(),
             part: String::new(),
@@ -185,6 +187,9 @@ impl Store {
     pub fn push(&mut self, staged: &mut Staged, mode: Mode, at: Timestamp) -> Result<(), Refusal> {
         self.audited = None;
         let group = self.enter_group(staged, at)?;
+        if staged.has_quoted_names() {
+            self.set_quoted_names(group, true);
+        }
         if staged.has_timestamp() {
             self.note_failure(group, staged, at);
             return Err(Refusal::Timestamps);
@@ -218,6 +223,7 @@ impl Store {
         self.audited = None;
         let families: Vec<_> = self.catalog.group(group).holdings.iter().map(|holding| holding.family).collect();
         self.drop_holdings(group, &families);
+        self.set_quoted_names(group, false);
         self.catalog.remove_group(group);
         true
     }
@@ -238,6 +244,7 @@ impl Store {
         let pages = std::mem::take(&mut self.pages);
         let notes = std::mem::take(&mut self.notes);
         let details = std::mem::take(&mut self.details);
+        self.quoted_groups = 0;
         for holding in &catalog.group(GroupId::OWN).holdings {
             let entry = Entry { family: holding.family, group: GroupId::OWN };
             let lines: Vec<u8> = pages.text(&catalog, entry).flatten().copied().collect();
@@ -285,6 +292,16 @@ impl Store {
     /// The length of the exposition, bytes.
     pub fn bytes(&self) -> u64 {
         self.pages.bytes()
+    }
+
+    /// Whether names in the exposition may be quoted; if not, it is the same in every escaping (SPEC 7.6).
+    pub fn has_quoted_names(&self) -> bool {
+        self.quoted_groups > 0
+    }
+
+    /// The kind of a family.
+    pub fn kind(&self, family: &str) -> Option<Kind> {
+        self.catalog.find_family(family).map(|id| self.catalog.family(id).kind)
     }
 
     /// How many groups there are.
@@ -336,6 +353,15 @@ impl Store {
         Ok(group)
     }
 
+    fn set_quoted_names(&mut self, group: GroupId, has_quoted_names: bool) {
+        let group = self.catalog.group_mut(group);
+        match (std::mem::replace(&mut group.has_quoted_names, has_quoted_names), has_quoted_names) {
+            (false, true) => self.quoted_groups += 1,
+            (true, false) => self.quoted_groups -= 1,
+            _ => {}
+        }
+    }
+
     fn note_failure(&mut self, group: GroupId, staged: &Staged, at: Timestamp) {
         self.catalog.group_mut(group).failed = at;
         self.write_time(group, FamilyId::FAILURE_TIME, staged, at, at);
@@ -380,6 +406,7 @@ impl Store {
     fn apply(&mut self, group: GroupId, staged: &mut Staged, resolved: &[Resolved], mode: Mode, at: Timestamp) {
         if mode == Mode::Replace {
             self.drop_unnamed(group, resolved);
+            self.set_quoted_names(group, staged.has_quoted_names());
         }
         let is_new = |resolved: &&Resolved| self.catalog.group(group).holding(resolved.id).is_none();
         if resolved.iter().any(|resolved| is_new(&resolved)) {

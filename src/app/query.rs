@@ -9,10 +9,11 @@ use crate::exposition::protobuf::{Count, Histogram, summary_count};
 use crate::limits::JSON_AHEAD_BYTES;
 use crate::model::build::Build;
 use crate::model::escape::unescape;
+use crate::model::line::{Line, label_pairs};
 use crate::model::number;
 use crate::model::sample::Kind;
 use crate::model::time::Timestamp;
-use crate::store::{FamilyView, GroupId, GroupView, Line, LineNote, Remark, Store, label_pairs};
+use crate::store::{FamilyView, GroupId, GroupView, LineNote, Remark, Store};
 
 use super::json::{write_key, write_string};
 use buckets::{shown, shown_count, write_native};

@@ -32,15 +32,17 @@ pub fn write_help(out: &mut Vec<u8>, help: &[u8]) {
     out.extend_from_slice(rest);
 }
 
-/// Writes a metric or label name: bare if it has the classic form of a metric name, else quoted (SPEC 7.4).
-pub fn write_name(out: &mut Vec<u8>, name: &str) {
+/// Writes a metric or label name: bare if it has the classic form of a metric name, else quoted (SPEC 7.4); whether it
+/// is quoted.
+pub fn write_name(out: &mut Vec<u8>, name: &str) -> bool {
     if is_classic_metric_name(name.as_bytes()) {
         out.extend_from_slice(name.as_bytes());
-    } else {
-        out.push(b'"');
-        write_label_value(out, name);
-        out.push(b'"');
+        return false;
     }
+    out.push(b'"');
+    write_label_value(out, name);
+    out.push(b'"');
+    true
 }
 
 /// The text that an escaped label value or quoted name stands for.
@@ -93,7 +95,7 @@ mod tests {
     fn names_are_quoted_when_they_must_be() {
         let check = |name: &str, expected: &str| {
             let mut out = Vec::new();
-            write_name(&mut out, name);
+            assert_eq!(write_name(&mut out, name), expected.starts_with('"'));
             assert_eq!(str::from_utf8(&out).unwrap(), expected);
         };
         check("a_b:c1", "a_b:c1");

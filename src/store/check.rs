@@ -9,11 +9,12 @@ use super::Mode;
 use super::catalog::{Catalog, ShapeId};
 use super::entry::{Entry, FamilyId, GroupId};
 use super::key::GroupKey;
-use super::line::{label_pairs, metric_lines};
+use super::line::metric_lines;
 use super::pages::Pages;
 use super::problem::{Problem, Problems};
 use super::staged::Staged;
 use crate::model::escape::unescape;
+use crate::model::line::label_pairs;
 use crate::model::sample::{FamilyIx, Kind};
 
 /// What names of parts a histogram claims; a summary claims all but the last.

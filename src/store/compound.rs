@@ -26,6 +26,8 @@ pub struct Compounds {
     /// Label sets: those that identify metrics, and the final ones.
     words: Vec<u8>,
     by_identity: HashTable<u32>,
+    /// A label name of some metric is not classic.
+    has_quoted_labels: bool,
     hasher: RandomState,
     /// Working memory for the identity of one line.
     scratch: Vec<u8>,
@@ -59,6 +61,7 @@ impl Compounds {
         self.elements.clear();
         self.words.clear();
         self.by_identity.clear();
+        self.has_quoted_labels = false;
         self.metrics.shrink_to(STAGING_KEPT_BYTES_MAX / size_of::<Metric>());
         self.elements.shrink_to(STAGING_KEPT_BYTES_MAX / size_of::<Element>());
         self.words.shrink_to(STAGING_KEPT_BYTES_MAX);
@@ -80,6 +83,11 @@ impl Compounds {
             Part::Whole | Part::Mention => {}
         }
         at == known
+    }
+
+    /// Whether the name of any label is quoted in text.
+    pub fn has_quoted_labels(&self) -> bool {
+        self.has_quoted_labels
     }
 
     /// The final label set of the metric added last.
@@ -122,7 +130,7 @@ impl Compounds {
         let start = self.words.len();
         self.words.extend_from_slice(&self.scratch);
         let identity = start..self.words.len();
-        overlay.write_merged(&mut self.words, labels);
+        self.has_quoted_labels |= overlay.write_merged(&mut self.words, labels);
         let labels = identity.end..self.words.len();
         let at = self.metrics.len();
         self.metrics.push(Metric { family, identity, labels, first: NONE, last: NONE, sum: 0.0, count: 0.0 });

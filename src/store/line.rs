@@ -1,5 +1,5 @@
-//! Finished sample lines: writing the label set of a pushed sample merged with its group's labels, and reading such
-//! lines back.
+//! Finished sample lines: writing the label set of a pushed sample merged with its group's labels, and finding the
+//! lines of metrics. Taking a line apart is `model::line`'s.
 //!
 //! Lines have one fixed form, `NAME{LABELS} VALUE`, labels sorted by name, names quoted only where they must be, so
 //! equal series have equal bytes. Nothing here knows groups or pages.
@@ -21,6 +21,7 @@ pub struct Overlay {
     text: Vec<u8>,
     names: Vec<u8>,
     labels: SmallVec<[OverlayLabel; 8]>,
+    has_quoted_names: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -37,6 +38,7 @@ impl Overlay {
         self.text.clear();
         self.names.clear();
         self.labels.clear();
+        self.has_quoted_names = false;
         let mut has_instance = false;
         for (name, value) in labels {
             if !has_instance && name >= INSTANCE {
@@ -62,6 +64,11 @@ impl Overlay {
         (0..self.labels.len()).any(|at| self.name(at) == name.as_bytes() && !self.labels[at].is_default)
     }
 
+    /// Whether a name is quoted: not a classic one.
+    pub fn has_quoted_names(&self) -> bool {
+        self.has_quoted_names
+    }
+
     /// An upper bound of what the overlay adds to a label set, bytes.
     pub fn len(&self) -> usize {
         self.text.len()
@@ -69,7 +76,7 @@ impl Overlay {
 
     fn push(&mut self, name: &str, value: &str, is_default: bool) {
         self.names.extend_from_slice(name.as_bytes());
-        write_name(&mut self.text, name);
+        self.has_quoted_names |= write_name(&mut self.text, name);
         self.text.extend_from_slice(b"=\"");
         write_label_value(&mut self.text, value);
         self.text.extend_from_slice(b"\",");
@@ -86,22 +93,25 @@ impl Overlay {
         if at == 0 { 0 } else { self.labels[at - 1].text_end as usize }
     }
 
-    /// Writes the final label set of a sample: its labels and the group's, sorted by name, the group's winning.
-    pub fn write_merged(&self, out: &mut Vec<u8>, labels: &[Label<'_>]) {
-        if labels.windows(2).all(|pair| pair[0].name < pair[1].name) {
-            self.write_sorted(out, labels);
+    /// Writes the final label set of a sample: its labels and the group's, sorted by name, the group's winning. Whether
+    /// a name of the sample's labels is quoted.
+    pub fn write_merged(&self, out: &mut Vec<u8>, labels: &[Label<'_>]) -> bool {
+        let has_quoted_names = if labels.windows(2).all(|pair| pair[0].name < pair[1].name) {
+            self.write_sorted(out, labels)
         } else {
             let mut sorted: SmallVec<[Label<'_>; 16]> = SmallVec::from_slice(labels);
             sorted.sort_unstable_by_key(|label| label.name);
-            self.write_sorted(out, &sorted);
-        }
+            self.write_sorted(out, &sorted)
+        };
         if out.last() == Some(&b',') {
             out.pop();
         }
+        has_quoted_names
     }
 
-    fn write_sorted(&self, out: &mut Vec<u8>, labels: &[Label<'_>]) {
+    fn write_sorted(&self, out: &mut Vec<u8>, labels: &[Label<'_>]) -> bool {
         let mut next = 0;
+        let mut has_quoted_names = false;
         for label in labels {
             let start = self.text_start(next);
             while next < self.labels.len() && self.name(next) < label.name.as_bytes() {
@@ -110,32 +120,35 @@ impl Overlay {
             out.extend_from_slice(&self.text[start..self.text_start(next)]);
             if next < self.labels.len() && self.name(next) == label.name.as_bytes() {
                 if self.labels[next].is_default {
-                    write_label(out, label);
+                    has_quoted_names |= write_label(out, label);
                 } else {
                     out.extend_from_slice(&self.text[self.text_start(next)..self.labels[next].text_end as usize]);
                 }
                 next += 1;
             } else {
-                write_label(out, label);
+                has_quoted_names |= write_label(out, label);
             }
         }
         out.extend_from_slice(&self.text[self.text_start(next)..]);
+        has_quoted_names
     }
 }
 
-/// Writes `name="value",`.
-pub fn write_label(out: &mut Vec<u8>, label: &Label<'_>) {
-    write_name(out, label.name);
+/// Writes `name="value",`; whether the name is quoted.
+pub fn write_label(out: &mut Vec<u8>, label: &Label<'_>) -> bool {
+    let is_quoted = write_name(out, label.name);
     out.extend_from_slice(b"=\"");
     out.extend_from_slice(label.value.as_bytes());
     out.extend_from_slice(b"\",");
+    is_quoted
 }
 
-/// Writes what stands before the labels of a line of `name` with `suffix` (`_sum` and so on): `name{` or `{"name",`.
-pub fn write_opening(out: &mut Vec<u8>, name: &str, suffix: &str) {
+/// Writes what stands before the labels of a line of `name` with `suffix` (`_sum` and so on): `name{` or `{"name",`;
+/// whether the name is quoted.
+pub fn write_opening(out: &mut Vec<u8>, name: &str, suffix: &str) -> bool {
     let start = out.len();
-    write_name(out, name);
-    if out[start] == b'"' {
+    let is_quoted = write_name(out, name);
+    if is_quoted {
         out.pop();
         out.insert(start, b'{');
         out.extend_from_slice(suffix.as_bytes());
@@ -144,38 +157,7 @@ pub fn write_opening(out: &mut Vec<u8>, name: &str, suffix: &str) {
         out.extend_from_slice(suffix.as_bytes());
         out.push(b'{');
     }
-}
-
-/// One finished sample line, taken apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Line<'a> {
-    /// The name of the series as written, without quotes (with `_bucket`, `_sum` and so on), escaped.
-    pub name: &'a str,
-    /// The label set between the braces, without the name.
-    pub labels: &'a str,
-    /// The value.
-    pub value: &'a str,
-}
-
-impl<'a> Line<'a> {
-    /// Takes a finished line apart; `line` is without its LF.
-    pub fn parse(line: &'a [u8]) -> Self {
-        let line = str::from_utf8(line).expect("finished lines are UTF-8");
-        let blank = memrchr(b' ', line.as_bytes()).expect("a finished line has a value");
-        let (series, value) = (&line[..blank], &line[blank + 1..]);
-        let Some(series) = series.strip_suffix('}') else {
-            return Self { name: series, labels: "", value };
-        };
-        let (name, labels) = match series.strip_prefix("{\"") {
-            Some(quoted) => {
-                let end = quoted_len(quoted);
-                let labels = &quoted[end + 1..];
-                (&quoted[..end], labels.strip_prefix(',').unwrap_or(labels))
-            }
-            None => series.split_once('{').expect("a finished line opens the brace that it closes"),
-        };
-        Self { name, labels, value }
-    }
+    is_quoted
 }
 
 /// The lines that stand for one metric each: every line of a plain family, the `_count` lines of a histogram or
@@ -234,42 +216,6 @@ pub fn lines<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> impl Iterator<Item =
     })
 }
 
-/// Splits a label set as written into (name, escaped value) pairs; the names are without quotes, escaped.
-pub fn label_pairs(labels: &str) -> impl Iterator<Item = (&str, &str)> + Clone {
-    let mut rest = labels;
-    std::iter::from_fn(move || {
-        if rest.is_empty() {
-            return None;
-        }
-        let name;
-        if let Some(quoted) = rest.strip_prefix('"') {
-            let end = quoted_len(quoted);
-            (name, rest) = (&quoted[..end], &quoted[end + 2..]);
-        } else {
-            let end = memchr(b'=', rest.as_bytes()).expect("a finished label has a value");
-            (name, rest) = (&rest[..end], &rest[end + 1..]);
-        }
-        let quoted = &rest[1..];
-        let end = quoted_len(quoted);
-        rest = &quoted[end + 1..];
-        rest = rest.strip_prefix(',').unwrap_or(rest);
-        Some((name, &quoted[..end]))
-    })
-}
-
-/// The length of escaped text up to the quote that ends it.
-fn quoted_len(text: &str) -> usize {
-    let bytes = text.as_bytes();
-    let mut at = 0;
-    loop {
-        let found = memchr::memchr2(b'"', b'\\', &bytes[at..]).expect("quotes of finished lines are closed");
-        if bytes[at + found] == b'"' {
-            return at + found;
-        }
-        at += found + 2;
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -296,28 +242,6 @@ mod tests {
         check(&[("a", "1"), ("job", "j")], &[("z", "9"), ("k", "")], r#"a="1",instance="",job="j",k="",z="9""#);
         check(&[("job", "q\"\\\n")], &[("v", r"\\")], r#"instance="",job="q\"\\\n",v="\\""#);
         check(&[("g.l", "v"), ("job", "j")], &[("x.y", "1")], r#""g.l"="v",instance="",job="j","x.y"="1""#);
-    }
-
-    #[test]
-    fn lines_come_apart() {
-        let check = |line: &str, name: &str, labels: &str, value: &str| {
-            assert_eq!(Line::parse(line.as_bytes()), Line { name, labels, value });
-        };
-        check("a 1", "a", "", "1");
-        check(r#"a{b="} 1"} NaN"#, "a", r#"b="} 1""#, "NaN");
-        check(r#"{"a.b",b="c"} 1"#, "a.b", r#"b="c""#, "1");
-        check(r#"{"a\"{b"} 1"#, r#"a\"{b"#, "", "1");
-    }
-
-    #[test]
-    fn label_sets_come_apart() {
-        let check = |labels: &str, expected: &[(&str, &str)]| {
-            assert_eq!(label_pairs(labels).collect::<Vec<_>>(), expected);
-        };
-        check("", &[]);
-        check(r#"a="b",c="""#, &[("a", "b"), ("c", "")]);
-        check(r#"a="\",=\\",c="d""#, &[("a", r#"\",=\\"#), ("c", "d")]);
-        check(r#""a.b"="c","x\"y"="z""#, &[("a.b", "c"), (r#"x\"y"#, "z")]);
     }
 
     #[test]

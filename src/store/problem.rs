@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use super::line::{Line, label_pairs};
 use crate::limits::ERRORS_LISTED_MAX;
 use crate::model::escape::unescape;
+use crate::model::line::{Line, label_pairs};
 use crate::model::quote::Quoted;
 use crate::model::sample::{Kind, Label};
 

@@ -58,6 +58,8 @@ pub struct Staged {
     /// Whether some metric could not be written as lines; what is wrong with it is among the problems.
     pub(super) has_unwritable: bool,
     pub(super) has_timestamp: bool,
+    /// A label name in the body is not classic.
+    pub(super) has_quoted_labels: bool,
     hasher: RandomState,
     /// Working memory: the escaped label values of one metric.
     pub(super) escaped: Vec<u8>,
@@ -78,6 +80,8 @@ pub(super) struct Lines {
     /// Lines of families that have no pages of their own.
     text: Vec<u8>,
     notes: Vec<(FamilyIx, LineNote)>,
+    /// A family's name is not classic.
+    has_quoted_names: bool,
 }
 
 #[derive(Debug)]
@@ -122,6 +126,7 @@ impl Staged {
         self.problems.clear();
         self.has_unwritable = false;
         self.has_timestamp = false;
+        self.has_quoted_labels = false;
     }
 
     /// The body is complete: writes out histograms and summaries, drops families that later ones replace.
@@ -151,6 +156,11 @@ impl Staged {
     /// Whether any sample had a timestamp.
     pub fn has_timestamp(&self) -> bool {
         self.has_timestamp
+    }
+
+    /// Whether any name in the push is quoted in text, and so differs from escaping to escaping (SPEC 7.6).
+    pub fn has_quoted_names(&self) -> bool {
+        self.has_quoted_labels || self.lines.has_quoted_names || self.overlay.has_quoted_names()
     }
 
     /// What is wrong with the push whatever is stored.
@@ -239,7 +249,7 @@ impl Staged {
         let opening = family.opening.clone();
         let (out, words, start) = lines.begin_line(sample.family, opening.len() + label_bytes + overlay.len());
         out.extend_from_slice(&words[opening.clone()]);
-        overlay.write_merged(out, sample.labels);
+        self.has_quoted_labels |= overlay.write_merged(out, sample.labels);
         let labels = start + opening.len()..out.len();
         out.extend_from_slice(b"} ");
         if sample.token.is_empty() {
@@ -302,6 +312,7 @@ impl Sink for Staged {
         }
         let is_new = self.compounds.add(&sample, family.kind, &self.overlay);
         family.metrics += u32::from(is_new);
+        self.has_quoted_labels |= self.compounds.has_quoted_labels();
         if is_new && sample.labels.iter().any(|label| label.name.starts_with("__")) {
             let kind = family.kind;
             let line = self.compounds.last_labels().to_vec();
@@ -318,6 +329,7 @@ impl Lines {
         self.words.clear();
         self.text.clear();
         self.notes.clear();
+        self.has_quoted_names = false;
         self.families.shrink_to(STAGING_KEPT_BYTES_MAX / size_of::<StagedFamily>());
         self.words.shrink_to(STAGING_KEPT_BYTES_MAX);
         self.text.shrink_to(STAGING_KEPT_BYTES_MAX);
@@ -332,7 +344,7 @@ impl Lines {
 
     fn add_family(&mut self, name: &str) {
         let range = self.add_words(name.as_bytes());
-        write_opening(&mut self.words, name, "");
+        self.has_quoted_names |= write_opening(&mut self.words, name, "");
         self.families.push(StagedFamily {
             opening: range.end..self.words.len(),
             name: range,

@@ -5,8 +5,9 @@ use std::borrow::Cow;
 use super::Store;
 use super::catalog::{Group, Holding};
 use super::entry::{Entry, FamilyId, GroupId};
-use super::line::{Line, lines};
+use super::line::lines;
 use super::staged::LineNote;
+use crate::model::line::Line;
 use crate::model::sample::Kind;
 use crate::model::time::Timestamp;
 

@@ -72,7 +72,7 @@ impl Staged {
         let mut merged = std::mem::take(&mut self.merged);
         merged.clear();
         if metric.detail.is_some() || !matches!(metric.value, MetricValue::Number(_)) {
-            self.overlay.write_merged(&mut merged, labels);
+            self.has_quoted_labels |= self.overlay.write_merged(&mut merged, labels);
         }
         match metric.value {
             MetricValue::Number(value) => {

@@ -1,0 +1,143 @@
+//! Finished lines of the exposition, taken apart: sample lines, label sets and the headers of families.
+//!
+//! Only for text that this program wrote: one fixed form, always valid (SPEC 7.4). Bodies are the parser's.
+
+use memchr::{memchr, memchr2, memrchr};
+
+/// One finished sample line, taken apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Line<'a> {
+    /// The name of the series as written, without quotes (with `_bucket`, `_sum` and so on), escaped.
+    pub name: &'a str,
+    /// The label set between the braces, without the name.
+    pub labels: &'a str,
+    /// The value.
+    pub value: &'a str,
+}
+
+impl<'a> Line<'a> {
+    /// Takes a finished line apart; `line` is without its LF.
+    pub fn parse(line: &'a [u8]) -> Self {
+        let line = str::from_utf8(line).expect("finished lines are UTF-8");
+        let blank = memrchr(b' ', line.as_bytes()).expect("a finished line has a value");
+        let (series, value) = (&line[..blank], &line[blank + 1..]);
+        let Some(series) = series.strip_suffix('}') else {
+            return Self { name: series, labels: "", value };
+        };
+        let (name, labels) = match series.strip_prefix("{\"") {
+            Some(quoted) => {
+                let end = quoted_len(quoted.as_bytes());
+                let labels = &quoted[end + 1..];
+                (&quoted[..end], labels.strip_prefix(',').unwrap_or(labels))
+            }
+            None => series.split_once('{').expect("a finished line opens the brace that it closes"),
+        };
+        Self { name, labels, value }
+    }
+}
+
+/// A line of a family's header, taken apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Header<'a> {
+    /// Whether it is the HELP line; otherwise it is the TYPE line, which every family has and which stands last.
+    pub is_help: bool,
+    /// The family's name as written, without quotes, escaped.
+    pub name: &'a str,
+    /// The help text, escaped and not necessarily UTF-8, or the kind.
+    pub rest: &'a [u8],
+}
+
+impl<'a> Header<'a> {
+    /// Takes a header line apart, without its LF; `None` for a sample line.
+    pub fn parse(line: &'a [u8]) -> Option<Self> {
+        let (is_help, text) = match line.strip_prefix(b"# HELP ") {
+            Some(text) => (true, text),
+            None => (false, line.strip_prefix(b"# TYPE ")?),
+        };
+        let (name, rest) = match text.strip_prefix(b"\"") {
+            Some(quoted) => {
+                let end = quoted_len(quoted);
+                (&quoted[..end], &quoted[end + 2..])
+            }
+            None => {
+                let end = memchr(b' ', text).expect("a blank stands behind the name in a finished header");
+                (&text[..end], &text[end + 1..])
+            }
+        };
+        Some(Self { is_help, name: str::from_utf8(name).expect("names are UTF-8"), rest })
+    }
+}
+
+/// Splits a label set as written into (name, escaped value) pairs; the names are without quotes, escaped.
+pub fn label_pairs(labels: &str) -> impl Iterator<Item = (&str, &str)> + Clone {
+    let mut rest = labels;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let name;
+        if let Some(quoted) = rest.strip_prefix('"') {
+            let end = quoted_len(quoted.as_bytes());
+            (name, rest) = (&quoted[..end], &quoted[end + 2..]);
+        } else {
+            let end = memchr(b'=', rest.as_bytes()).expect("a finished label has a value");
+            (name, rest) = (&rest[..end], &rest[end + 1..]);
+        }
+        let quoted = &rest[1..];
+        let end = quoted_len(quoted.as_bytes());
+        rest = &quoted[end + 1..];
+        rest = rest.strip_prefix(',').unwrap_or(rest);
+        Some((name, &quoted[..end]))
+    })
+}
+
+/// The length of escaped text up to the quote that ends it.
+fn quoted_len(bytes: &[u8]) -> usize {
+    let mut at = 0;
+    loop {
+        let found = memchr2(b'"', b'\\', &bytes[at..]).expect("quotes of finished lines are closed");
+        if bytes[at + found] == b'"' {
+            return at + found;
+        }
+        at += found + 2;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_come_apart() {
+        let check = |line: &str, name: &str, labels: &str, value: &str| {
+            assert_eq!(Line::parse(line.as_bytes()), Line { name, labels, value });
+        };
+        check("a 1", "a", "", "1");
+        check(r#"a{b="} 1"} NaN"#, "a", r#"b="} 1""#, "NaN");
+        check(r#"{"a.b",b="c"} 1"#, "a.b", r#"b="c""#, "1");
+        check(r#"{"a\"{b"} 1"#, r#"a\"{b"#, "", "1");
+    }
+
+    #[test]
+    fn label_sets_come_apart() {
+        let check = |labels: &str, expected: &[(&str, &str)]| {
+            assert_eq!(label_pairs(labels).collect::<Vec<_>>(), expected);
+        };
+        check("", &[]);
+        check(r#"a="b",c="""#, &[("a", "b"), ("c", "")]);
+        check(r#"a="\",=\\",c="d""#, &[("a", r#"\",=\\"#), ("c", "d")]);
+        check(r#""a.b"="c","x\"y"="z""#, &[("a.b", "c"), (r#"x\"y"#, "z")]);
+    }
+
+    #[test]
+    fn headers_come_apart() {
+        let check = |line: &[u8], is_help: bool, name: &str, rest: &[u8]| {
+            assert_eq!(Header::parse(line), Some(Header { is_help, name, rest }));
+        };
+        check(b"# TYPE a gauge", false, "a", b"gauge");
+        check(b"# HELP a ", true, "a", b"");
+        check(b"# HELP a:b x \xff", true, "a:b", b"x \xff");
+        check(b"# HELP \"a\\\" b\" x \"", true, "a\\\" b", b"x \"");
+        assert_eq!(Header::parse(b"a{b=\"# TYPE \"} 1"), None);
+    }
+}
