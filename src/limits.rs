@@ -23,6 +23,14 @@ pub const MESSAGE_DEPTH_MAX: usize = 10_000;
 /// cut by the end of a read.
 pub const MESSAGE_KEPT_BYTES_MAX: usize = 256 << 10;
 
+/// Finished text that is converted to another format in one step, bytes: some hundred microseconds of work, and what a
+/// session then sends at once.
+pub const CONVERTED_BYTES_PER_STEP: usize = 64 << 10;
+
+/// Start of a family's protobuf message that is kept until its length is known, bytes. Nearly every family is shorter;
+/// a longer one is read twice, which costs time instead of memory.
+pub const FAMILY_BUFFERED_BYTES_MAX: usize = 256 << 10;
+
 // ---- store ----
 
 /// Capacity of one page, bytes: large enough that a scrape hands few pieces to the kernel, small enough that

@@ -4,47 +4,8 @@
 
 use smallvec::SmallVec;
 
+use crate::exposition::format::{Escaping, Format};
 use crate::model::number;
-
-/// The formats of the exposition.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
-pub enum Format {
-    /// Text, version 0.0.4.
-    #[default]
-    Text,
-    /// Protobuf messages, each behind its length.
-    ProtoDelimited,
-    /// Protobuf in its multi-line text form.
-    ProtoText,
-    /// Protobuf in its text form, a line per family.
-    ProtoCompact,
-}
-
-/// What happens to names that are not classic (SPEC 7.6).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
-pub enum Escaping {
-    /// They are quoted.
-    AllowUtf8,
-    /// Other characters become `_`.
-    #[default]
-    Underscores,
-    /// Dots become `_dot_`, other characters `__`.
-    Dots,
-    /// `U__` and code points.
-    Values,
-}
-
-impl Escaping {
-    fn from_parameter(value: &[u8]) -> Option<Self> {
-        match value {
-            b"allow-utf-8" => Some(Self::AllowUtf8),
-            b"underscores" => Some(Self::Underscores),
-            b"dots" => Some(Self::Dots),
-            b"values" => Some(Self::Values),
-            _ => None,
-        }
-    }
-}
 
 /// The `Content-Type` of an exposition.
 pub const fn content_type(format: Format, escaping: Escaping) -> &'static str {
@@ -82,13 +43,23 @@ pub fn negotiate(accept: Option<&[u8]>) -> (Format, Escaping) {
     let mut escaping = Escaping::default();
     for clause in &clauses {
         if let Some(value) = clause.parameter(b"escaping") {
-            escaping = Escaping::from_parameter(value).unwrap_or(escaping);
+            escaping = named_escaping(value).unwrap_or(escaping);
         }
         if let Some(format) = clause.format() {
             return (format, escaping);
         }
     }
     (Format::default(), escaping)
+}
+
+fn named_escaping(name: &[u8]) -> Option<Escaping> {
+    match name {
+        b"allow-utf-8" => Some(Escaping::AllowUtf8),
+        b"underscores" => Some(Escaping::Underscores),
+        b"dots" => Some(Escaping::Dots),
+        b"values" => Some(Escaping::Values),
+        _ => None,
+    }
 }
 
 /// One clause of an `Accept` header.

@@ -1,0 +1,339 @@
+//! The exposition in the formats other than its own: finished text in, escaped text or protobuf out (SPEC 7.6, 7.7).
+//!
+//! Pulls finished lines out of a [`Source`] and writes in bounded steps; holds no more than one metric, or the start of
+//! one family. A delimited family has its length in front: a short one is written to a buffer, a long one is read
+//! twice, first to measure it.
+//!
+//! ```text
+//! delimited: Head -(metric)-> Short -(too long)-> Measured -(end, back to where it got too long)-> Sent -(end)-> Head
+//!                               `-(end)-> Head
+//! others:    Head -(metric)-> Sent -(end)-> Head
+//! ```
+
+mod metric;
+mod prototext;
+mod schema;
+
+#[cfg(any(test, feature = "fuzz"))]
+pub mod naive;
+#[cfg(test)]
+mod tests;
+
+use std::collections::VecDeque;
+
+use memchr::memchr;
+
+use crate::exposition::format::{Escaping, Format};
+use crate::exposition::wire;
+use crate::limits::{CONVERTED_BYTES_PER_STEP, FAMILY_BUFFERED_BYTES_MAX};
+use crate::model::escape::unescape;
+use crate::model::line::{Header, Line, label_pairs};
+use crate::model::sample::Kind;
+
+use metric::{Assembler, Complete};
+use prototext::Layout;
+
+/// Where finished text comes from, and what it does not show.
+pub trait Source {
+    /// The text, in pieces of whole lines; `None` behind the last one. Always the same.
+    fn piece(&self, at: usize) -> Option<&[u8]>;
+    /// The value message of a metric (an `io.prometheus.client.Histogram`, say) if that has more than lines can show.
+    /// `family` is the plain name, `labels` the label set as written, without `le` and `quantile`.
+    fn message(&self, family: &str, labels: &str) -> Option<&[u8]>;
+    /// Whether a histogram family is one of gauge histograms.
+    fn is_gauge_histogram(&self, family: &str) -> bool;
+}
+
+/// A conversion on its way.
+#[derive(Debug)]
+pub struct Converter {
+    format: Format,
+    escaping: Escaping,
+    cursor: Cursor,
+    family: Family,
+    stage: Stage,
+    /// The family's message so far, as long as it is short.
+    buffer: Vec<u8>,
+    assembler: Assembler,
+    /// Working memory: one metric.
+    scratch: Vec<u8>,
+    /// Messages that were measured, by the number of their metric: what is sent must not be other ones.
+    kept: VecDeque<(u64, Box<[u8]>)>,
+    step_bytes: usize,
+    buffered_bytes_max: usize,
+    /// Metrics of the family since it got too long.
+    counted: u64,
+}
+
+/// See the diagram above.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Head,
+    Short,
+    Measured { bytes: u64, back: Cursor },
+    Sent,
+}
+
+/// The family at hand.
+#[derive(Debug)]
+struct Family {
+    /// As written, without quotes.
+    written: String,
+    /// As the escaping has it.
+    shown: Vec<u8>,
+    help: Option<Vec<u8>>,
+    kind: Kind,
+}
+
+/// A place in the source's text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Cursor {
+    piece: usize,
+    offset: usize,
+}
+
+impl Cursor {
+    /// The next line, without its LF.
+    fn next<'s>(&mut self, source: &'s impl Source) -> Option<&'s [u8]> {
+        loop {
+            let rest = &source.piece(self.piece)?[self.offset..];
+            if let Some(end) = memchr(b'\n', rest) {
+                self.offset += end + 1;
+                return Some(&rest[..end]);
+            }
+            *self = Self { piece: self.piece + 1, offset: 0 };
+        }
+    }
+}
+
+impl Converter {
+    /// Starts at the beginning.
+    pub fn new(format: Format, escaping: Escaping) -> Self {
+        Self {
+            format,
+            escaping,
+            cursor: Cursor::default(),
+            family: Family { written: String::new(), shown: Vec::new(), help: None, kind: Kind::Untyped },
+            stage: Stage::Head,
+            buffer: Vec::new(),
+            assembler: Assembler::default(),
+            scratch: Vec::new(),
+            kept: VecDeque::new(),
+            step_bytes: CONVERTED_BYTES_PER_STEP,
+            buffered_bytes_max: FAMILY_BUFFERED_BYTES_MAX,
+            counted: 0,
+        }
+    }
+
+    /// The same with other bounds, so that small inputs reach them.
+    #[cfg(any(test, feature = "fuzz"))]
+    pub fn with_bounds(mut self, step_bytes: usize, buffered_bytes_max: usize) -> Self {
+        (self.step_bytes, self.buffered_bytes_max) = (step_bytes, buffered_bytes_max);
+        self
+    }
+
+    /// Writes the next part, which may be nothing while a family is measured; whether there is more to come.
+    pub fn write(&mut self, source: &impl Source, out: &mut Vec<u8>) -> bool {
+        let mut used = 0;
+        while used < self.step_bytes {
+            let start = self.cursor;
+            let line = self.cursor.next(source);
+            used += line.map_or(0, <[u8]>::len) + 1;
+            let header = line.and_then(Header::parse);
+            if (line.is_none() || header.is_some()) && self.stage != Stage::Head {
+                self.cursor = start;
+                self.end_family(out);
+                continue;
+            }
+            match (line, header) {
+                (None, _) => return false,
+                (Some(line), _) if self.format == Format::Text && self.escaping == Escaping::AllowUtf8 => {
+                    out.extend_from_slice(line);
+                    out.push(b'\n');
+                }
+                (Some(_), Some(header)) => self.take_header(header, source, out),
+                (Some(line), None) if self.format == Format::Text => self.write_line(line, out),
+                (Some(line), None) => self.take_line(Line::parse(line), source, out),
+            }
+        }
+        true
+    }
+
+    fn take_header(&mut self, header: Header<'_>, source: &impl Source, out: &mut Vec<u8>) {
+        let family = &mut self.family;
+        if family.written != header.name {
+            family.written.clear();
+            family.written.push_str(header.name);
+            family.shown.clear();
+            self.escaping.write(&mut family.shown, header.name);
+            family.help = None;
+        }
+        if self.format == Format::Text {
+            out.extend_from_slice(if header.is_help { b"# HELP " } else { b"# TYPE " });
+            out.extend_from_slice(&family.shown);
+            out.push(b' ');
+            out.extend_from_slice(header.rest);
+            out.push(b'\n');
+        } else if header.is_help {
+            family.help = Some(unescaped_help(header.rest));
+        } else {
+            family.kind = match header.rest {
+                b"counter" => Kind::Counter,
+                b"gauge" => Kind::Gauge,
+                b"summary" => Kind::Summary,
+                b"histogram" if source.is_gauge_histogram(&unescape(header.name)) => Kind::GaugeHistogram,
+                b"histogram" => Kind::Histogram,
+                _ => Kind::Untyped,
+            };
+        }
+    }
+
+    // ---- text ----
+
+    fn write_line(&self, line: &[u8], out: &mut Vec<u8>) {
+        let Line { name, labels, value } = Line::parse(line);
+        // The suffix of a histogram's part is not escaped: it comes after the name.
+        match name.strip_prefix(self.family.written.as_str()) {
+            Some(suffix) => {
+                out.extend_from_slice(&self.family.shown);
+                out.extend_from_slice(suffix.as_bytes());
+            }
+            None => self.escaping.write(out, name),
+        }
+        let mut separator = b'{';
+        for (name, value) in label_pairs(labels) {
+            out.push(std::mem::replace(&mut separator, b','));
+            self.escaping.write(out, name);
+            out.extend_from_slice(b"=\"");
+            out.extend_from_slice(value.as_bytes());
+            out.push(b'"');
+        }
+        out.extend_from_slice(if separator == b',' { b"} " } else { b" " });
+        out.extend_from_slice(value.as_bytes());
+        out.push(b'\n');
+    }
+
+    // ---- protobuf ----
+
+    fn take_line(&mut self, line: Line<'_>, source: &impl Source, out: &mut Vec<u8>) {
+        let complete = self.assembler.take(line, self.family.kind, &self.family.written);
+        if let Some(metric) = complete {
+            self.take_metric(metric, source, out);
+            self.assembler.clear();
+        }
+    }
+
+    fn take_metric(&mut self, metric: Complete<'_>, source: &impl Source, out: &mut Vec<u8>) {
+        if self.stage == Stage::Head {
+            self.begin_family(out);
+        }
+        self.write_metric(metric, source);
+        let field_bytes = 1 + wire::varint_len(self.scratch.len() as u64) + self.scratch.len();
+        match &mut self.stage {
+            Stage::Head => unreachable!("the family has begun"),
+            Stage::Short => {
+                wire::write_bytes(&mut self.buffer, schema::FAMILY_METRIC, &self.scratch);
+                if self.buffer.len() > self.buffered_bytes_max {
+                    self.counted = 0;
+                    self.stage = Stage::Measured { bytes: self.buffer.len() as u64, back: self.cursor };
+                }
+            }
+            Stage::Measured { bytes, .. } => {
+                *bytes += field_bytes as u64;
+                self.counted += 1;
+            }
+            Stage::Sent => {
+                self.counted += 1;
+                self.send_metric(out);
+            }
+        }
+    }
+
+    /// Writes a metric to the working memory.
+    fn write_metric(&mut self, metric: Complete<'_>, source: &impl Source) {
+        let family = &self.family;
+        let found;
+        let message = if self.stage == Stage::Sent && self.format == Format::ProtoDelimited {
+            found = self.kept.pop_front_if(|(number, _)| *number == self.counted);
+            found.as_ref().map(|(_, message)| &**message)
+        } else {
+            source.message(&unescape(&family.written), metric.labels)
+        };
+        if let (Some(message), Stage::Measured { .. }) = (message, self.stage) {
+            self.kept.push_back((self.counted, message.into()));
+        }
+        self.scratch.clear();
+        self.assembler.write(&mut self.scratch, metric, family.kind, self.escaping, message);
+    }
+
+    fn begin_family(&mut self, out: &mut Vec<u8>) {
+        let Family { shown, help, kind, .. } = &self.family;
+        self.buffer.clear();
+        wire::write_bytes(&mut self.buffer, schema::FAMILY_NAME, shown);
+        if let Some(help) = help {
+            wire::write_bytes(&mut self.buffer, schema::FAMILY_HELP, help);
+        }
+        let number = schema::TYPES.iter().position(|name| *name == kind.upper_name());
+        let number = number.expect("every kind is a type of the schema");
+        wire::write_uint(&mut self.buffer, schema::FAMILY_TYPE, number as u64);
+        if self.format == Format::ProtoDelimited {
+            self.stage = Stage::Short;
+        } else {
+            prototext::write_fields(out, schema::FAMILY, &self.buffer, self.layout(), true);
+            self.stage = Stage::Sent;
+        }
+    }
+
+    fn send_metric(&self, out: &mut Vec<u8>) {
+        if self.format == Format::ProtoDelimited {
+            wire::write_bytes(out, schema::FAMILY_METRIC, &self.scratch);
+        } else {
+            prototext::write_message(out, "metric", schema::METRIC, &self.scratch, self.layout(), &mut false);
+        }
+    }
+
+    fn end_family(&mut self, out: &mut Vec<u8>) {
+        self.assembler.clear();
+        let bytes = match self.stage {
+            Stage::Measured { bytes, .. } => bytes,
+            _ => self.buffer.len() as u64,
+        };
+        match self.stage {
+            Stage::Short | Stage::Measured { .. } => {
+                wire::write_varint(out, bytes);
+                out.extend_from_slice(&self.buffer);
+            }
+            Stage::Sent if self.format != Format::ProtoDelimited => out.push(b'\n'),
+            Stage::Head | Stage::Sent => {}
+        }
+        self.counted = 0;
+        self.stage = match self.stage {
+            Stage::Measured { back, .. } => {
+                self.cursor = back;
+                Stage::Sent
+            }
+            _ => Stage::Head,
+        };
+        if self.stage == Stage::Head {
+            self.family.written.clear();
+            self.family.help = None;
+        }
+    }
+
+    fn layout(&self) -> Layout {
+        if self.format == Format::ProtoText { Layout::Lines(0) } else { Layout::OneLine }
+    }
+}
+
+/// The help text that an escaped one stands for.
+fn unescaped_help(escaped: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::with_capacity(escaped.len());
+    let mut rest = escaped;
+    while let Some(at) = memchr(b'\\', rest) {
+        plain.extend_from_slice(&rest[..at]);
+        plain.push(if rest.get(at + 1) == Some(&b'n') { b'\n' } else { b'\\' });
+        rest = rest.get(at + 2..).unwrap_or_default();
+    }
+    plain.extend_from_slice(rest);
+    plain
+}

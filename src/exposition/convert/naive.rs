@@ -1,0 +1,259 @@
+//! Conversion as plainly as it can be written: everything at once, families as values. The oracle of the tests and of
+//! the `exposition_convert` fuzz target; never part of the product.
+
+use super::{Converter, Source};
+use crate::exposition::format::Escaping;
+use crate::model::escape::unescape;
+use crate::model::line::{Header, Line, label_pairs};
+use crate::model::number;
+
+/// A family of either side.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Family {
+    /// The name as escaped.
+    pub name: Vec<u8>,
+    /// The help text.
+    pub help: Option<Vec<u8>>,
+    /// The number of its type.
+    pub kind: u64,
+    /// Labels, and what each says: numbers as text, in an order of their own.
+    pub metrics: Vec<(Vec<(Vec<u8>, Vec<u8>)>, Vec<String>)>,
+}
+
+/// A source of text in pieces without anything that lines do not show, except that some metrics have messages and some
+/// families are of gauge histograms.
+#[derive(Debug, Default)]
+pub struct Pieces {
+    /// The text.
+    pub pieces: Vec<Vec<u8>>,
+    /// Family, label set and message.
+    pub messages: Vec<(&'static str, &'static str, Vec<u8>)>,
+    /// Names of gauge histograms.
+    pub gauges: Vec<&'static str>,
+}
+
+impl Source for Pieces {
+    fn piece(&self, at: usize) -> Option<&[u8]> {
+        self.pieces.get(at).map(Vec::as_slice)
+    }
+
+    fn message(&self, family: &str, labels: &str) -> Option<&[u8]> {
+        let mut messages = self.messages.iter();
+        messages.find(|(name, set, _)| *name == family && *set == labels).map(|(_, _, message)| &**message)
+    }
+
+    fn is_gauge_histogram(&self, family: &str) -> bool {
+        self.gauges.contains(&family)
+    }
+}
+
+/// Runs a conversion to its end; also the longest part of it.
+pub fn converted(mut converter: Converter, source: &impl Source) -> (Vec<u8>, usize) {
+    let (mut whole, mut part, mut longest) = (Vec::new(), Vec::new(), 0);
+    loop {
+        part.clear();
+        let has_more = converter.write(source, &mut part);
+        whole.extend_from_slice(&part);
+        longest = longest.max(part.len());
+        if !has_more {
+            return (whole, longest);
+        }
+    }
+}
+
+/// What finished text says, classic histograms only.
+pub fn families_of_text(text: &[u8], escaping: Escaping) -> Vec<Family> {
+    let mut families: Vec<Family> = Vec::new();
+    let mut pending = Vec::new();
+    let mut help = None;
+    for line in text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+        let Some(header) = Header::parse(line) else {
+            let family = families.last_mut().expect("a header comes first");
+            take_line(family, Line::parse(line), escaping, &mut pending);
+            continue;
+        };
+        if header.is_help {
+            help = Some(header.rest.to_vec());
+            continue;
+        }
+        let mut name = Vec::new();
+        escaping.write(&mut name, header.name);
+        let kinds = [&b"counter"[..], b"gauge", b"summary", b"untyped", b"histogram"];
+        let kind = kinds.iter().position(|kind| *kind == header.rest).expect("a known kind") as u64;
+        let help = help.take().map(|help| replaced(&replaced(&help, b"\\\\", b"\0\0"), b"\\n", b"\n"));
+        let help = help.map(|help| replaced(&help, b"\0\0", b"\\"));
+        families.push(Family { name, help, kind, metrics: Vec::new() });
+    }
+    families
+}
+
+fn replaced(text: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut at = 0;
+    while at < text.len() {
+        let found = text[at..].starts_with(from);
+        out.extend_from_slice(if found { to } else { &text[at..=at] });
+        at += if found { from.len() } else { 1 };
+    }
+    out
+}
+
+fn take_line(family: &mut Family, line: Line<'_>, escaping: Escaping, pending: &mut Vec<(String, String)>) {
+    let number = |text: &str| format!("{:?}", number::parse(text.as_bytes()).expect("a number"));
+    let mut labels: Vec<_> = label_pairs(line.labels).collect();
+    let is_compound = matches!(family.kind, 2 | 4);
+    if is_compound && line.name.ends_with("_sum") && !matches!(labels.last(), Some(("quantile", _))) {
+        pending.push(("sum".to_owned(), number(line.value)));
+        return;
+    }
+    let bound = if family.kind == 4 { "le" } else { "quantile" };
+    let is_count = line.name.ends_with("_count") && !matches!(labels.last(), Some((name, _)) if *name == bound);
+    if is_compound && !is_count {
+        let (_, bound) = labels.pop().expect("a bound");
+        pending.push((number(bound), number(line.value)));
+        return;
+    }
+    let mut parts: Vec<String> = Vec::new();
+    if family.kind == 4 {
+        pending.retain(|(bound, count)| bound != "inf" || *count != number(line.value));
+    }
+    parts.extend(pending.drain(..).map(|(bound, value)| format!("{bound} {value}")));
+    parts.push(number(line.value));
+    let labels = labels.into_iter().map(|(name, value)| {
+        let mut escaped = Vec::new();
+        escaping.write(&mut escaped, name);
+        (escaped, unescape(value).into_owned().into_bytes())
+    });
+    family.metrics.push((labels.collect(), parts));
+}
+
+/// What delimited protobuf says. Histograms must be either wholly of integers or wholly of doubles.
+///
+/// # Panics
+/// If it is not well formed.
+pub fn families_of_protobuf(mut bytes: &[u8]) -> Vec<Family> {
+    let mut families = Vec::new();
+    while !bytes.is_empty() {
+        let len = number_of(&mut bytes) as usize;
+        let (message, rest) = bytes.split_at(len);
+        bytes = rest;
+        let mut family = Family { kind: 99, ..Family::default() };
+        for (number, field) in message_of(message) {
+            match number {
+                1 => family.name = field.bytes().to_vec(),
+                2 => family.help = Some(field.bytes().to_vec()),
+                3 => family.kind = field.integer(),
+                4 => family.metrics.push(metric_of(field.bytes())),
+                _ => panic!("field {number} of a family"),
+            }
+        }
+        families.push(family);
+    }
+    families
+}
+
+fn metric_of(message: &[u8]) -> (Vec<(Vec<u8>, Vec<u8>)>, Vec<String>) {
+    let (mut labels, mut parts) = (Vec::new(), Vec::new());
+    for (number, field) in message_of(message) {
+        let inner = message_of(field.bytes());
+        match number {
+            1 => labels.push((inner[0].1.bytes().to_vec(), inner[1].1.bytes().to_vec())),
+            2 | 3 | 5 => parts.push(inner[0].1.double()),
+            4 | 7 => parts = compound_of(&inner, number == 7),
+            _ => panic!("field {number} of a metric"),
+        }
+    }
+    (labels, parts)
+}
+
+fn compound_of(fields: &[(u64, Field<'_>)], is_histogram: bool) -> Vec<String> {
+    let (mut sum, mut count, mut parts) = (String::new(), String::new(), Vec::new());
+    let integer = |field: &Field<'_>| format!("{:?}", field.integer() as f64);
+    let is_float = fields.iter().any(|(number, _)| *number == 4);
+    for (number, field) in fields {
+        match number {
+            1 => count = integer(field),
+            2 => sum = format!("sum {}", field.double()),
+            4 => count = field.double(),
+            3 => {
+                let inner = message_of(field.bytes());
+                let of = |number: u64| inner.iter().find(|(found, _)| *found == number).map(|(_, field)| field);
+                parts.push(match (is_histogram, is_float) {
+                    (true, false) => format!("{} {}", of(2).unwrap().double(), integer(of(1).unwrap())),
+                    (true, true) => format!("{} {}", of(2).unwrap().double(), of(4).unwrap().double()),
+                    (false, _) => format!("{} {}", of(1).unwrap().double(), of(2).unwrap().double()),
+                });
+            }
+            _ => panic!("field {number} of a compound"),
+        }
+    }
+    parts.extend([sum, count]);
+    parts
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Field<'a> {
+    Integer(u64),
+    Double(f64),
+    Bytes(&'a [u8]),
+}
+
+impl<'a> Field<'a> {
+    fn bytes(&self) -> &'a [u8] {
+        match self {
+            Self::Bytes(bytes) => bytes,
+            _ => panic!("bytes wanted: {self:?}"),
+        }
+    }
+
+    fn integer(&self) -> u64 {
+        match self {
+            Self::Integer(value) => *value,
+            _ => panic!("an integer wanted: {self:?}"),
+        }
+    }
+
+    fn double(&self) -> String {
+        match self {
+            Self::Double(value) => format!("{value:?}"),
+            _ => panic!("a double wanted: {self:?}"),
+        }
+    }
+}
+
+fn message_of(mut bytes: &[u8]) -> Vec<(u64, Field<'_>)> {
+    let mut fields = Vec::new();
+    while !bytes.is_empty() {
+        let tag = number_of(&mut bytes);
+        let field = match tag & 7 {
+            0 => Field::Integer(number_of(&mut bytes)),
+            1 => {
+                let (number, rest) = bytes.split_at(8);
+                bytes = rest;
+                Field::Double(f64::from_le_bytes(number.try_into().unwrap_or_default()))
+            }
+            2 => {
+                let len = number_of(&mut bytes) as usize;
+                let (inner, rest) = bytes.split_at(len);
+                bytes = rest;
+                Field::Bytes(inner)
+            }
+            other => panic!("wire type {other}"),
+        };
+        fields.push((tag >> 3, field));
+    }
+    fields
+}
+
+fn number_of(bytes: &mut &[u8]) -> u64 {
+    let (mut value, mut shift) = (0, 0);
+    loop {
+        let (first, rest) = bytes.split_first().expect("a varint that ends");
+        *bytes = rest;
+        value |= u64::from(first & 0x7f) << shift;
+        shift += 7;
+        if first & 0x80 == 0 {
+            return value;
+        }
+    }
+}
