@@ -3,6 +3,7 @@
 //! Owns the store and the gateway's own metrics. Sees no socket, no file and no clock: requests and body pieces come
 //! in with the time, replies go out, and how they travel is the server's business.
 
+pub mod conversion;
 pub mod grouping;
 pub mod held;
 pub mod json;
@@ -18,6 +19,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::exposition::format::{Escaping, Format};
 use crate::http::Request;
 use crate::http::coding::Coding;
 use crate::limits::{DECODED_PIECE_BYTES, IDLE_PUSHES_MAX};
@@ -28,9 +30,10 @@ use crate::model::time::Timestamp;
 use crate::store::{Deflater, FamilyId, GroupKey, Mode, PageText, Refusal, Snapshot, Store};
 use crate::telemetry::{FAMILIES, Handler, Method, Telemetry};
 
+use conversion::Conversion;
 use grouping::{GroupingError, GroupingLabels};
 use held::Held;
-use push::{Format, Origin, Push, PushError};
+use push::{BodyFormat, Origin, Push, PushError};
 use query::GroupsJson;
 use reply::{Reply, ReplyBody};
 use route::{Decision, Endpoint, GroupingPath, Router};
@@ -50,6 +53,8 @@ pub struct Settings {
     pub has_lifecycle: bool,
     /// Whether pushes are checked before they are applied (SPEC 5.5).
     pub has_consistency_check: bool,
+    /// Which names pushes may use (SPEC 3.7, 2.4).
+    pub names: Names,
     /// All flags as the query API lists them.
     pub flags: Vec<(&'static str, String)>,
     /// How the program was built.
@@ -246,14 +251,17 @@ impl App {
     // ---- pushes ----
 
     fn open_push(&mut self, path: GroupingPath<'_>, request: &Request<'_>, origin: Origin, now: Now) -> Answer {
-        if let Err(error) = grouping::parse(&path, Names::Classic, &mut self.labels) {
+        if let Err(error) = grouping::parse(&path, self.settings.names, &mut self.labels) {
             self.log_bad_path(&path, &error);
             return Answer::Reply(self.close_push(origin, Reply::error(400, &error), now));
         }
         let mut push = self.idle_pushes.pop().unwrap_or_default();
         let content_type = request.headers.first("content-type").unwrap_or_default();
-        let format =
-            if media::is_delimited_protobuf(content_type) { Format::Protobuf } else { Format::Text(Names::Classic) };
+        let format = if media::is_delimited_protobuf(content_type) {
+            BodyFormat::Protobuf
+        } else {
+            BodyFormat::Text(self.settings.names)
+        };
         push.begin(self.labels.iter(), format, origin);
         Answer::Push(push)
     }
@@ -334,7 +342,7 @@ impl App {
     // ---- the other endpoints ----
 
     fn delete(&mut self, path: GroupingPath<'_>) -> Reply {
-        match grouping::parse(&path, Names::Classic, &mut self.labels) {
+        match grouping::parse(&path, self.settings.names, &mut self.labels) {
             Ok(()) => {
                 self.key.clear();
                 self.key.extend(self.labels.iter());
@@ -367,15 +375,17 @@ impl App {
         telemetry.render(now.uptime, &mut |index, lines| store.set_own(own[index], lines));
         let mut snapshot = self.idle_snapshots.pop().unwrap_or_default();
         self.store.snapshot(&mut snapshot);
-        // All names are classic and so the same in every escaping; text is the only format yet.
-        let (_, escaping) = negotiation::negotiate(request.headers.first("accept"));
-        let content_type = negotiation::content_type(negotiation::Format::Text, escaping);
-        let reply = Reply { content_type: Some(content_type), ..Reply::empty(200) };
-        if negotiation::accepts_gzip(request.headers.all("accept-encoding")) {
-            Reply { body: ReplyBody::Compressed(snapshot), ..reply }.header("Content-Encoding", "gzip")
+        let (format, escaping) = negotiation::negotiate(request.headers.first("accept"));
+        let is_gzip = negotiation::accepts_gzip(request.headers.all("accept-encoding"));
+        let is_as_stored = escaping == Escaping::AllowUtf8 || !self.store.has_quoted_names();
+        let body = if format != Format::Text || !is_as_stored {
+            ReplyBody::Converted(Box::new(Conversion::new(format, escaping, snapshot)))
+        } else if is_gzip {
+            ReplyBody::Compressed(snapshot)
         } else {
-            Reply { body: ReplyBody::Exposition(snapshot), ..reply }
-        }
+            ReplyBody::Exposition(snapshot)
+        };
+        Reply { content_type: Some(negotiation::content_type(format, escaping)), body, ..Reply::empty(200) }
     }
 
     /// Compresses a page of a scrape unless it is compressed; how much text that was, bytes.

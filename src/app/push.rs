@@ -20,7 +20,7 @@ pub struct Push {
     decoder: Decoder,
     /// Bytes that came out of `decoder`.
     decoded_bytes: u64,
-    format: Format,
+    format: BodyFormat,
     parser: Parser,
     reader: Reader,
     staged: Staged,
@@ -30,16 +30,16 @@ pub struct Push {
 
 /// The format of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
+pub enum BodyFormat {
     /// Text, with names of this scheme.
     Text(Names),
     /// Delimited protobuf, whose names are not looked at (SPEC 4.3).
     Protobuf,
 }
 
-impl Default for Format {
+impl Default for BodyFormat {
     fn default() -> Self {
-        Format::Text(Names::Classic)
+        BodyFormat::Text(Names::Classic)
     }
 }
 
@@ -120,13 +120,13 @@ impl Push {
     pub fn begin<'a>(
         &mut self,
         labels: impl Iterator<Item = (&'a str, &'a str)> + Clone,
-        format: Format,
+        format: BodyFormat,
         origin: Origin,
     ) {
         self.is_coded = false;
         self.decoded_bytes = 0;
         self.format = format;
-        if let Format::Text(names) = format {
+        if let BodyFormat::Text(names) = format {
             self.parser.reset(names);
         }
         self.staged.begin(labels);
@@ -176,8 +176,8 @@ impl Push {
 
     fn parse(&mut self, piece: &[u8]) -> Result<(), PushError> {
         match self.format {
-            Format::Text(_) => self.parser.feed(piece, &mut self.staged)?,
-            Format::Protobuf => self.reader.feed(piece, &mut self.staged)?,
+            BodyFormat::Text(_) => self.parser.feed(piece, &mut self.staged)?,
+            BodyFormat::Protobuf => self.reader.feed(piece, &mut self.staged)?,
         }
         Ok(())
     }
@@ -188,8 +188,8 @@ impl Push {
             self.decoder.finish()?;
         }
         match self.format {
-            Format::Text(_) => self.parser.finish(&mut self.staged)?,
-            Format::Protobuf => self.reader.finish()?,
+            BodyFormat::Text(_) => self.parser.finish(&mut self.staged)?,
+            BodyFormat::Protobuf => self.reader.finish()?,
         }
         self.staged.seal();
         Ok(&mut self.staged)
@@ -215,7 +215,7 @@ mod tests {
     fn begin(push: &mut Push) {
         let peer = (Ipv4Addr::LOCALHOST, 1).into();
         let origin = Origin { mode: Mode::Replace, method: Method::Put, size: 0, started: Duration::ZERO, peer };
-        push.begin([("instance", ""), ("job", "j")].into_iter(), Format::Text(Names::Classic), origin);
+        push.begin([("instance", ""), ("job", "j")].into_iter(), BodyFormat::Text(Names::Classic), origin);
     }
 
     #[test]

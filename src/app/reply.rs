@@ -5,6 +5,7 @@ use std::fmt;
 
 use smallvec::{SmallVec, smallvec};
 
+use super::conversion::Conversion;
 use super::query::GroupsJson;
 use crate::store::Snapshot;
 
@@ -36,6 +37,8 @@ pub enum ReplyBody {
     Exposition(Snapshot),
     /// The same as a gzip member, of which parts may still have to be made.
     Compressed(Snapshot),
+    /// The same in another format, written while it is sent.
+    Converted(Box<Conversion>),
     /// The JSON of all groups, written while it is sent.
     Groups(GroupsJson),
 }

@@ -193,7 +193,6 @@ impl Flags {
     /// One message that names every flag whose feature this build does not have.
     pub fn unsupported(&self) -> Result<(), String> {
         let asked = [
-            ("--push.enable-utf8-names", self.enable_utf8_names),
             ("--persistence.file", !self.persistence_file.is_empty()),
             ("--web.config.file", !self.config_file.is_empty()),
             ("--web.systemd-socket", self.systemd_socket),

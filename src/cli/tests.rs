@@ -211,7 +211,6 @@ fn features_that_are_not_there() {
     let check = |words: &[&str], flag: &str| {
         assert_eq!(served(words).unsupported(), Err(format!("not supported by this build: {flag}")));
     };
-    check(&["--push.enable-utf8-names"], "--push.enable-utf8-names");
     check(&["--persistence.file=x"], "--persistence.file");
     check(&["--web.config.file=x"], "--web.config.file");
     check(&["--web.systemd-socket"], "--web.systemd-socket");

@@ -14,6 +14,7 @@ use smallvec::SmallVec;
 
 use super::scrape::Scrape;
 use super::{Clock, Shared};
+use crate::app::conversion::Conversion;
 use crate::app::held::Held;
 use crate::app::push::Push;
 use crate::app::query::GroupsJson;
@@ -21,9 +22,9 @@ use crate::app::reply::{Reply, ReplyBody};
 use crate::app::{Answer, App};
 use crate::http::{Body, Connection, Disposition, Event, Refusal, Response};
 use crate::limits::{
-    BODY_PAUSE_MAX, CODED_PIECE_BYTES, DECODED_BYTES_PER_TURN_MAX, HEAD_TIME_MAX, IDLE_TIME_MAX, LINGER_TIME_MAX,
-    OUTPUT_KEPT_BYTES_MAX, READ_BYTES_PER_TURN_MAX, REQUESTS_PER_TURN_MAX, RESPONSE_PAUSE_MAX,
-    WRITE_BYTES_PER_TURN_MAX, WRITE_PIECES_MAX,
+    BODY_PAUSE_MAX, CODED_PIECE_BYTES, CONVERTED_BYTES_PER_STEP, DECODED_BYTES_PER_TURN_MAX, HEAD_TIME_MAX,
+    IDLE_TIME_MAX, LINGER_TIME_MAX, OUTPUT_KEPT_BYTES_MAX, READ_BYTES_PER_TURN_MAX, REQUESTS_PER_TURN_MAX,
+    RESPONSE_PAUSE_MAX, WRITE_BYTES_PER_TURN_MAX, WRITE_PIECES_MAX,
 };
 use crate::net::{Progress, Stream};
 
@@ -76,6 +77,7 @@ enum Incoming {
 enum Outgoing {
     Nothing,
     Scrape(Scrape),
+    Converted(Box<Conversion>),
     Groups(GroupsJson),
 }
 
@@ -389,6 +391,7 @@ impl Session {
             ReplyBody::Empty => (Body::Empty, Outgoing::Nothing),
             ReplyBody::Bytes(ref bytes) => (Body::Bytes(bytes), Outgoing::Nothing),
             ReplyBody::Groups(groups) => (Body::Chunked, Outgoing::Groups(groups)),
+            ReplyBody::Converted(conversion) => (Body::Chunked, Outgoing::Converted(conversion)),
             ReplyBody::Exposition(snapshot) => {
                 let scrape = Scrape::identity(snapshot);
                 (scrape.body(), Outgoing::Scrape(scrape))
@@ -412,7 +415,7 @@ impl Session {
 
     fn flush(&mut self, share: &mut Share, app: &mut App, shared: &mut Shared) -> Flushed {
         loop {
-            self.fill_output(app, shared);
+            self.fill_output(share, app, shared);
             if self.is_flushed() {
                 return Flushed::All;
             }
@@ -421,6 +424,9 @@ impl Session {
                 self.output.is_empty() && matches!(&self.body, Outgoing::Scrape(scrape) if scrape.is_in_making());
             if share.written == 0 || is_stalled {
                 return Flushed::Spent;
+            }
+            if self.sent == self.output.len() && matches!(self.body, Outgoing::Converted(_)) {
+                continue; // That step had nothing to send.
             }
             if !self.stream.is_writable {
                 return Flushed::Blocked;
@@ -445,28 +451,32 @@ impl Session {
     }
 
     /// Writes the next part of an answer that is made piece by piece, once the last one has been sent.
-    fn fill_output(&mut self, app: &mut App, shared: &mut Shared) {
-        if self.sent < self.output.len() {
+    fn fill_output(&mut self, share: &mut Share, app: &mut App, shared: &mut Shared) {
+        if self.sent < self.output.len() || share.written == 0 {
             return;
         }
         self.output.clear();
         self.sent = 0;
-        match &mut self.body {
-            Outgoing::Groups(groups) => {
-                let mut json = Vec::new();
-                let has_more = groups.write(app.store(), &mut json);
-                self.http.write_chunk(&json, &mut self.output);
-                if !has_more {
-                    self.http.write_last_chunk(&mut self.output);
-                    self.body = Outgoing::Nothing;
-                }
-            }
+        let mut piece = Vec::new();
+        let has_more = match &mut self.body {
             Outgoing::Scrape(scrape) if scrape.is_in_making() => {
                 if scrape.make(&self.http, app, &mut shared.deflate_bytes_left, &mut self.output) {
                     self.end_body(app);
                 }
+                return;
             }
-            Outgoing::Scrape(_) | Outgoing::Nothing => {}
+            Outgoing::Scrape(_) | Outgoing::Nothing => return,
+            Outgoing::Groups(groups) => groups.write(app.store(), &mut piece),
+            Outgoing::Converted(conversion) => {
+                // Reading is work as well, and some of it writes nothing.
+                share.written = share.written.saturating_sub(CONVERTED_BYTES_PER_STEP);
+                conversion.write(app.store(), &mut piece)
+            }
+        };
+        self.http.write_chunk(&piece, &mut self.output);
+        if !has_more {
+            self.http.write_last_chunk(&mut self.output);
+            self.end_body(app);
         }
     }
 
@@ -481,8 +491,10 @@ impl Session {
     }
 
     fn end_body(&mut self, app: &mut App) {
-        if let Outgoing::Scrape(scrape) = std::mem::replace(&mut self.body, Outgoing::Nothing) {
-            app.end_scrape(scrape.into_snapshot());
+        match std::mem::replace(&mut self.body, Outgoing::Nothing) {
+            Outgoing::Scrape(scrape) => app.end_scrape(scrape.into_snapshot()),
+            Outgoing::Converted(conversion) => app.end_scrape(conversion.into_snapshot()),
+            Outgoing::Nothing | Outgoing::Groups(_) => {}
         }
     }
 }

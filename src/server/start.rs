@@ -8,6 +8,7 @@ use crate::cli::address::ListenAddress;
 use crate::cli::flags::Flags;
 use crate::log::{Format, Level, Logger, Value};
 use crate::model::build::Build;
+use crate::model::name::Names;
 use crate::model::time::Timestamp;
 use crate::net;
 
@@ -49,6 +50,7 @@ fn run(flags: &Flags, log: Logger) -> Result<(), String> {
         has_admin_api: flags.enable_admin_api,
         has_lifecycle: flags.enable_lifecycle,
         has_consistency_check: !flags.disable_consistency_check,
+        names: if flags.enable_utf8_names { Names::Utf8 } else { Names::Classic },
         flags: flags.listing(),
         build: Build::current(),
         started: Timestamp::from_system(SystemTime::now()),
