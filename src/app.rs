@@ -379,13 +379,15 @@ impl App {
         let is_gzip = negotiation::accepts_gzip(request.headers.all("accept-encoding"));
         let is_as_stored = escaping == Escaping::AllowUtf8 || !self.store.has_quoted_names();
         let body = if format != Format::Text || !is_as_stored {
-            ReplyBody::Converted(Box::new(Conversion::new(format, escaping, snapshot)))
+            ReplyBody::Converted(Box::new(Conversion::new(format, escaping, is_gzip, snapshot)))
         } else if is_gzip {
             ReplyBody::Compressed(snapshot)
         } else {
             ReplyBody::Exposition(snapshot)
         };
-        Reply { content_type: Some(negotiation::content_type(format, escaping)), body, ..Reply::empty(200) }
+        let content_type = negotiation::content_type(format, escaping);
+        let reply = Reply { content_type: Some(content_type), body, ..Reply::empty(200) };
+        if is_gzip { reply.header("Content-Encoding", "gzip") } else { reply }
     }
 
     /// Compresses a page of a scrape unless it is compressed; how much text that was, bytes.

@@ -2,6 +2,12 @@
 //!
 //! Holds the text as it was when it was asked for; what text does not show comes from the store as it is meanwhile.
 
+use std::fmt;
+use std::io::Write;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
 use crate::exposition::convert::{Converter, Source};
 use crate::exposition::format::{Escaping, Format};
 use crate::model::sample::Kind;
@@ -12,17 +18,39 @@ use crate::store::{Snapshot, Store};
 pub struct Conversion {
     converter: Converter,
     snapshot: Snapshot,
+    gzip: Option<Gzip>,
+}
+
+/// Compresses what was converted.
+struct Gzip {
+    encoder: GzEncoder<Vec<u8>>,
+    /// What is converted but not compressed yet.
+    plain: Vec<u8>,
+}
+
+impl fmt::Debug for Gzip {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Gzip")
+    }
 }
 
 impl Conversion {
     /// Starts at the beginning.
-    pub fn new(format: Format, escaping: Escaping, snapshot: Snapshot) -> Self {
-        Self { converter: Converter::new(format, escaping), snapshot }
+    pub fn new(format: Format, escaping: Escaping, is_gzip: bool, snapshot: Snapshot) -> Self {
+        let gzip = || Gzip { encoder: GzEncoder::new(Vec::new(), Compression::fast()), plain: Vec::new() };
+        Self { converter: Converter::new(format, escaping), snapshot, gzip: is_gzip.then(gzip) }
     }
 
     /// Writes the next part: a bounded amount of work, which may yield nothing. Whether there is more to come.
     pub fn write(&mut self, store: &Store, out: &mut Vec<u8>) -> bool {
-        self.converter.write(&Text { store, snapshot: &self.snapshot }, out)
+        let text = Text { store, snapshot: &self.snapshot };
+        let Some(Gzip { encoder, plain }) = &mut self.gzip else { return self.converter.write(&text, out) };
+        plain.clear();
+        let has_more = self.converter.write(&text, plain);
+        let compressed = encoder.write_all(plain).and_then(|()| if has_more { Ok(()) } else { encoder.try_finish() });
+        compressed.expect("a vector takes everything");
+        out.append(encoder.get_mut());
+        has_more
     }
 
     /// Ends it, finished or not.

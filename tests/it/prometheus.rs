@@ -41,6 +41,55 @@ fn pushed_series_are_scraped_with_their_own_labels_and_go_stale() {
     prometheus.wait_for("report_done", &json!([[{"__name__": "report_done", "job": "report"}, "1"]]));
 }
 
+/// With native histograms switched on, Prometheus asks for protobuf first, compressed.
+#[test]
+fn protobuf_is_scraped_where_prometheus_prefers_it() {
+    let gateway = Server::start(&["--push.enable-utf8-names"], "");
+    let prometheus = Prometheus::start_with(gateway.addr, &["--enable-feature=native-histograms"]);
+    push(&gateway, "/metrics/job/backup/instance/db1", PUSHED);
+    let histogram = "# HELP h Help.\n# TYPE h histogram\nh_bucket{le=\"0.5\"} 1\nh_bucket{le=\"+Inf\"} 4\nh_sum 7.5\n\
+        h_count 4\n# TYPE s summary\ns{quantile=\"0.9\"} 1e6\ns_sum 3\ns_count 2\n{\"u.x\"} 5\n";
+    push(&gateway, "/metrics/job/report", histogram);
+    let rows = json!([
+        [{"__name__": "backup_rows", "instance": "db1", "job": "backup", "table": "orders"}, "7"],
+        [{"__name__": "backup_rows", "instance": "db1", "job": "backup", "table": "users"}, "42"],
+    ]);
+    prometheus.wait_for("backup_rows", &rows);
+    let series = |name: &str, value: &str| json!([[{"__name__": name, "job": "report"}, value]]);
+    prometheus.wait_for("h_sum", &series("h_sum", "7.5"));
+    prometheus.wait_for("h_count", &series("h_count", "4"));
+    prometheus.wait_for("s_count", &series("s_count", "2"));
+    prometheus.wait_for("u_x", &series("u_x", "5"));
+    let buckets = json!([[{"job": "report"}, "5"]]);
+    prometheus.wait_for("sum%20by%20(job)%20(h_bucket)", &buckets);
+    let accept = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited";
+    let request = format!(
+        "GET /metrics HTTP/1.1\r\nHost: h\r\nAccept: {accept}\r\nAccept-Encoding: gzip\r\n\
+        Connection: close\r\n\r\n"
+    );
+    let response = wire::exchange(gateway.addr, request.as_bytes(), "GET", false, wire::TIMEOUT);
+    assert_eq!(response.header("Content-Encoding").as_deref(), Some("gzip"));
+    assert!(response.text().windows(3).any(|bytes| bytes == b"u_x"));
+}
+
+#[test]
+fn promtool_reads_escaped_names() {
+    let gateway = Server::start(&["--push.enable-utf8-names"], "");
+    push(
+        &gateway,
+        "/metrics/job/j/U__g_2e_l/v",
+        "# HELP \"a.b\" Help.\n# TYPE \"a.b\" gauge\n{\"a.b\",\"é\"=\"1\"} 1\n",
+    );
+    for escaping in ["underscores", "dots", "values"] {
+        let request = format!("GET /metrics HTTP/1.0\r\nAccept: text/plain;escaping={escaping}\r\n\r\n");
+        let response = wire::exchange(gateway.addr, request.as_bytes(), "GET", false, wire::TIMEOUT);
+        let output = tools::run(Command::new("promtool").args(["check", "metrics"]), &response.text(), INSTALL);
+        let said = tools::said(&output);
+        assert!(matches!(output.status.code(), Some(0 | 3)), "promtool: {said}\n{}", response.text_lossy());
+        assert!(!said.contains("error while linting"), "promtool: {said}\n{}", response.text_lossy());
+    }
+}
+
 #[test]
 fn promtool_reads_the_exposition() {
     let gateway = Server::start(&[], "");
@@ -77,6 +126,10 @@ struct Prometheus {
 
 impl Prometheus {
     fn start(gateway: SocketAddr) -> Prometheus {
+        Prometheus::start_with(gateway, &[])
+    }
+
+    fn start_with(gateway: SocketAddr, flags: &[&str]) -> Prometheus {
         let scratch = Scratch::new("prometheus");
         let config = format!(
             "global: {{scrape_interval: 1s, scrape_timeout: 1s}}\nscrape_configs:\n- job_name: pushgateway\n  \
@@ -90,6 +143,7 @@ impl Prometheus {
             .arg(format!("--config.file={}", config.display()))
             .arg(format!("--storage.tsdb.path={}", scratch.0.join("data").display()))
             .arg(format!("--web.listen-address={addr}"))
+            .args(flags)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log);

@@ -15,6 +15,8 @@ type Body = fn(&[u8]);
 
 /// The targets: the name of the folder, and the body that `fuzz/fuzz_targets/<name>.rs` calls.
 const TARGETS: &[(&str, Body)] = &[
+    ("accept_header", pushgateway::fuzz::convert::accept_header),
+    ("exposition_convert", pushgateway::fuzz::convert::exposition_convert),
     ("grouping_key", pushgateway::fuzz::grouping::grouping_key),
     ("gzip_decoder", pushgateway::fuzz::coding::gzip_decoder),
     ("http_connection", pushgateway::fuzz::http::http_connection),

@@ -177,11 +177,14 @@ fn compound_of(fields: &[(u64, Field<'_>)], is_histogram: bool) -> Vec<String> {
             4 => count = field.double(),
             3 => {
                 let inner = message_of(field.bytes());
-                let of = |number: u64| inner.iter().find(|(found, _)| *found == number).map(|(_, field)| field);
+                let of = |number: u64| {
+                    let found = inner.iter().find(|(found, _)| *found == number);
+                    found.map(|(_, field)| field).expect("a bound with its value")
+                };
                 parts.push(match (is_histogram, is_float) {
-                    (true, false) => format!("{} {}", of(2).unwrap().double(), integer(of(1).unwrap())),
-                    (true, true) => format!("{} {}", of(2).unwrap().double(), of(4).unwrap().double()),
-                    (false, _) => format!("{} {}", of(1).unwrap().double(), of(2).unwrap().double()),
+                    (true, false) => format!("{} {}", of(2).double(), integer(of(1))),
+                    (true, true) => format!("{} {}", of(2).double(), of(4).double()),
+                    (false, _) => format!("{} {}", of(1).double(), of(2).double()),
                 });
             }
             _ => panic!("field {number} of a compound"),

@@ -6,12 +6,14 @@ use super::*;
 const FORMATS: [Format; 4] = [Format::Text, Format::ProtoDelimited, Format::ProtoText, Format::ProtoCompact];
 const ESCAPINGS: [Escaping; 4] = [Escaping::AllowUtf8, Escaping::Underscores, Escaping::Dots, Escaping::Values];
 
-const TEXT: &str = r#"# HELP "a.b" dotted \\n\n"
+const TEXT: &str = concat!(
+    r#"# HELP "a.b" dotted \\n\n"
 # TYPE "a.b" gauge
 {"a.b","g.l"="v\"{,\\",instance="",job="j","x.y"="1"} 1
 {"a.b","g.l"="w",instance="",job="j"} -Inf
-# HELP c 
-# TYPE c counter
+"#,
+    "# HELP c \n",
+    r#"# TYPE c counter
 c{instance="",job="j"} NaN
 # TYPE "h.x" histogram
 {"h.x_bucket",instance="",job="j",le="0.5"} 1
@@ -29,7 +31,8 @@ s{instance="",job="j",quantile="0.5"} 1e+06
 s{instance="",job="j",quantile="NaN"} NaN
 s_sum{instance="",job="j"} 4
 s_count{instance="",job="j"} 1.8446744073709552e+19
-"#;
+"#
+);
 
 /// The text in pieces of so many lines.
 fn pieces(text: &str, lines: usize) -> Pieces {
