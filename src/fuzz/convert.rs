@@ -43,7 +43,7 @@ pub fn exposition_convert(data: &[u8]) {
 fn push(store: &mut Store, body: &[u8]) -> bool {
     let (mut parser, mut staged) = (Parser::new(), Staged::default());
     parser.reset(Names::Utf8);
-    staged.begin([("g.l", "v"), ("job", "j")][usize::from(body.len() % 2 == 0)..].iter().copied());
+    staged.begin([("g.l", "v"), ("job", "j")][usize::from(body.len().is_multiple_of(2))..].iter().copied());
     let read = parser.feed(body, &mut staged).and_then(|()| parser.finish(&mut staged));
     staged.seal();
     read.is_ok() && store.push(&mut staged, Mode::Merge, Timestamp(1)).is_ok()

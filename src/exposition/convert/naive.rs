@@ -17,8 +17,11 @@ pub struct Family {
     /// The number of its type.
     pub kind: u64,
     /// Labels, and what each says: numbers as text, in an order of their own.
-    pub metrics: Vec<(Vec<(Vec<u8>, Vec<u8>)>, Vec<String>)>,
+    pub metrics: Vec<(LabelSet, Vec<String>)>,
 }
+
+/// Names and values.
+pub type LabelSet = Vec<(Vec<u8>, Vec<u8>)>;
 
 /// A source of text in pieces without anything that lines do not show, except that some metrics have messages and some
 /// families are of gauge histograms.
@@ -152,7 +155,7 @@ pub fn families_of_protobuf(mut bytes: &[u8]) -> Vec<Family> {
     families
 }
 
-fn metric_of(message: &[u8]) -> (Vec<(Vec<u8>, Vec<u8>)>, Vec<String>) {
+fn metric_of(message: &[u8]) -> (LabelSet, Vec<String>) {
     let (mut labels, mut parts) = (Vec::new(), Vec::new());
     for (number, field) in message_of(message) {
         let inner = message_of(field.bytes());
