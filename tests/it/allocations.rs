@@ -36,6 +36,7 @@ impl Bench {
             has_admin_api: false,
             has_lifecycle: false,
             has_consistency_check: true,
+            names: pushgateway::model::name::Names::Classic,
             flags: Vec::new(),
             build: Build::current(),
             started: Timestamp(0),
