@@ -66,12 +66,11 @@ struct Text<'a> {
 
 impl Source for Text<'_> {
     fn piece(&self, at: usize) -> Option<&[u8]> {
-        self.snapshot.pieces().get(at).map(|piece| piece.as_slice())
+        self.snapshot.pieces().get(at).map(|piece| &***piece)
     }
 
-    /// Nothing that can be pushed yet is more than its lines.
-    fn message(&self, _family: &str, _labels: &str) -> Option<&[u8]> {
-        None
+    fn message(&self, family: &str, labels: &str) -> Option<&[u8]> {
+        self.store.detail(family, labels)
     }
 
     fn is_gauge_histogram(&self, family: &str) -> bool {

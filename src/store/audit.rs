@@ -11,9 +11,10 @@ use memchr::memmem;
 use super::catalog::{Catalog, Family};
 use super::check::claims;
 use super::entry::{Entry, FamilyId, GroupId};
-use super::line::{label_pairs, metric_lines};
+use super::line::metric_lines;
 use super::pages::Pages;
 use super::problem::{Problem, Problems};
+use crate::model::line::label_pairs;
 use crate::model::sample::{Kind, Label};
 
 /// Everything that is wrong with what is stored.

@@ -1,7 +1,7 @@
 //! Replays the black-box cases of `tests/data/cases.jsonl`, one test per profile of server flags.
 //!
 //! The cases were validated against the Go original. Kinds: `core` and `detail` must pass here; `quirk` pins a defect
-//! of the original and is not run. What is left out besides stands in `PENDING`, each with its reason.
+//! of the original and is not run.
 
 mod expect;
 mod runner;
@@ -27,13 +27,7 @@ struct Profile {
 const DEFAULT: Profile = Profile { flags: &[], prefix: "", metrics_path: "/metrics", cases: CASES, destructive: false };
 
 /// How many cases run with default flags.
-const CASES: usize = 494;
-
-/// Ids (or beginnings of ids) that are not run in any profile until their feature is there.
-const PENDING: &[(&str, &str)] = &[
-    ("s07-101-", "protobuf is not there yet"),
-    ("s07-103-", "protobuf is not there yet"),
-];
+const CASES: usize = 496;
 
 #[test]
 fn default_flags() {
@@ -70,15 +64,12 @@ fn telemetry_path() {
 
 #[test]
 fn utf8_names() {
-    run(&Profile { flags: &["--web.enable-admin-api", "--push.enable-utf8-names"], cases: 368, ..DEFAULT });
+    run(&Profile { flags: &["--web.enable-admin-api", "--push.enable-utf8-names"], cases: 404, ..DEFAULT });
 }
 
 #[test]
-fn exclusions_name_cases_that_exist() {
+fn every_case_has_an_id_of_its_own() {
     let cases = load();
-    for (prefix, reason) in PENDING {
-        assert!(cases.iter().any(|case| text(&case["id"]).starts_with(prefix)), "no case {prefix} ({reason})");
-    }
     let ids: HashSet<&str> = cases.iter().map(|case| text(&case["id"])).collect();
     assert_eq!(ids.len(), cases.len(), "ids are used twice");
 }
@@ -116,9 +107,8 @@ fn run(profile: &Profile) {
 fn selected(profile: &Profile, runner: &Runner) -> Vec<Value> {
     let mut cases = load();
     cases.retain(|case| {
-        let pending = PENDING.iter().any(|(prefix, _)| text(&case["id"]).starts_with(prefix));
         let destructive = case["destructive"] == true;
-        !pending && case["kind"] != "quirk" && (profile.destructive || !destructive) && runner.fits(case)
+        case["kind"] != "quirk" && (profile.destructive || !destructive) && runner.fits(case)
     });
     cases.sort_by_key(|case| case["destructive"] == true);
     cases
