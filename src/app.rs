@@ -34,7 +34,8 @@ use conversion::Conversion;
 use grouping::{GroupingError, GroupingLabels};
 use held::Held;
 use push::{BodyFormat, Origin, Push, PushError};
-use query::GroupsJson;
+use query::groups::{self, Selection};
+use query::stream::{GroupsJson, JsonBody, OneGroupJson};
 use reply::{Reply, ReplyBody};
 use route::{Decision, Endpoint, GroupingPath, Router};
 
@@ -237,9 +238,10 @@ impl App {
                 (Handler::ApiStatus, with_cors(json(query::status(build, flags, *started))))
             }
             Endpoint::ApiMetrics => {
-                let body = ReplyBody::Groups(GroupsJson::default());
-                (Handler::ApiMetrics, with_cors(Reply { body, ..json(Vec::new()) }))
+                (Handler::ApiMetrics, with_cors(long_json(JsonBody::Groups(GroupsJson::default()))))
             }
+            Endpoint::ApiGroups => (Handler::ApiGroups, with_cors(self.groups(request))),
+            Endpoint::ApiGroup { path } => (Handler::ApiGroups, with_cors(self.group(path))),
             Endpoint::ApiOptions => (Handler::ApiOptions, with_cors(Reply::empty(200))),
             Endpoint::Wipe => (Handler::Wipe, self.wipe()),
             Endpoint::Star => return Answer::Reply(Reply::empty(200)),
@@ -358,6 +360,32 @@ impl App {
         }
     }
 
+    fn groups(&self, request: &Request<'_>) -> Reply {
+        let target = request.path_and_query();
+        let query = memchr::memchr(b'?', target).map_or(&b""[..], |at| &target[at + 1..]);
+        match Selection::parse(query) {
+            Ok(selection) => long_json(JsonBody::List(selection.select(&self.store, Names::Classic))),
+            Err(error) => Reply::error(400, &error),
+        }
+    }
+
+    fn group(&mut self, path: GroupingPath<'_>) -> Reply {
+        const NO_GROUP: &str = "there is no such group";
+        match grouping::parse(&path, Names::Classic, &mut self.labels) {
+            Ok(()) => {}
+            Err(GroupingError::NotUtf8 { .. }) => return Reply::error(404, &NO_GROUP),
+            Err(error) => return Reply::error(400, &error),
+        }
+        self.key.clear();
+        self.key.extend(self.labels.iter());
+        match self.store.group(&self.key) {
+            Some(group) => {
+                long_json(JsonBody::Group(OneGroupJson::new(group.snapshot(), groups::path(&group, Names::Classic))))
+            }
+            None => Reply::error(404, &NO_GROUP),
+        }
+    }
+
     fn wipe(&mut self) -> Reply {
         self.log.debug("start wiping metric store", &[]);
         self.store.wipe();
@@ -468,6 +496,11 @@ fn debug(is_known: bool) -> Reply {
 
 fn json(body: Vec<u8>) -> Reply {
     Reply::with_body(200, "application/json", body)
+}
+
+/// JSON that is written while it is sent.
+fn long_json(body: JsonBody) -> Reply {
+    Reply { body: ReplyBody::Json(Box::new(body)), ..json(Vec::new()) }
 }
 
 fn with_cors(mut reply: Reply) -> Reply {

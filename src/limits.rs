@@ -141,6 +141,18 @@ pub const DEFLATED_AHEAD_BYTES: usize = 64 << 10;
 /// JSON that is written ahead of a slow reader, bytes.
 pub const JSON_AHEAD_BYTES: usize = 64 << 10;
 
+/// Groups in one page of `/api/v1/groups` unless the client asks for another number.
+pub const GROUPS_LISTED_DEFAULT: usize = 100;
+
+/// Most groups in one page of `/api/v1/groups`: a page is chosen in one go, and other clients wait for that.
+pub const GROUPS_LISTED_MAX: usize = 10_000;
+
+/// Terms of one search: each is tried on every group.
+pub const SEARCH_TERMS_MAX: usize = 16;
+
+/// Query of `/api/v1/groups` as sent, bytes: enough for any search that somebody types.
+pub const QUERY_BYTES_MAX: usize = 8 << 10;
+
 /// Pushes that are kept, with their working memory, for the next ones.
 pub const IDLE_PUSHES_MAX: usize = 16;
 
@@ -194,6 +206,7 @@ const _: () = {
     assert!(LOG_VALUE_BYTES_MAX as u64 * 16 <= LOG_BURST_BYTES_MAX, "no single line exceeds the whole budget");
     assert!(SUMMARY_WINDOW_SECONDS.is_multiple_of(SUMMARY_WINDOW_STEPS as u64), "steps are whole seconds");
     assert!(HEAD_BYTES_MAX < u32::MAX as usize, "positions inside a head are kept in 32 bits");
+    assert!(GROUPS_LISTED_DEFAULT <= GROUPS_LISTED_MAX, "the default can be asked for, too");
     assert!(PARSER_RETAINED_BYTES_MAX < LINE_BYTES_MAX, "the longest line is unusual");
     assert!(ENTRY_SHARED_BYTES_MAX * 2 <= PAGE_BYTES, "a split page must have room for the entry that split it");
     assert!(PAGE_BYTES <= 1 << 16, "offsets inside a page fit in 16 bits and one");

@@ -42,7 +42,7 @@ pub use key::GroupKey;
 pub use pages::Snapshot;
 pub use problem::Problems;
 pub use staged::{LineNote, Remark, Staged};
-pub use view::{FamilyView, GroupView};
+pub use view::{FamilyView, GroupSnapshot, GroupView, LineCursor, Lines};
 
 use crate::limits::{DISCARDS_PER_TURN_MAX, WIPES_PENDING_MAX};
 use crate::model::escape::{write_help, write_name};
@@ -89,7 +89,7 @@ pub struct Store {
     catalog: Catalog,
     pages: Pages,
     /// Entries whose lines have remarks.
-    notes: HashMap<Entry, Box<[LineNote]>>,
+    notes: HashMap<Entry, Rc<[LineNote]>>,
     /// How many groups may have quoted names in their lines.
     quoted_groups: usize,
     /// Whether pushes are checked before they are applied.
@@ -326,6 +326,16 @@ impl Store {
         self.details.find(self.catalog.find_family(family)?, labels.as_bytes())
     }
 
+    /// The group of these labels.
+    pub fn group(&self, key: &GroupKey) -> Option<GroupView<'_>> {
+        self.catalog.find_group(key).map(|id| GroupView::new(self, id))
+    }
+
+    /// All groups in the order of their keys, which is that of the exposition.
+    pub fn groups(&self) -> impl Iterator<Item = GroupView<'_>> {
+        self.pages.groups_of(&self.catalog, FamilyId::PUSH_TIME).map(|id| GroupView::new(self, id))
+    }
+
     /// Panics if any invariant does not hold.
     #[cfg(any(test, feature = "fuzz"))]
     pub fn verify(&self) {
@@ -493,7 +503,7 @@ impl Store {
         notes.sort_unstable_by_key(|(ix, note)| (*ix, *note));
         for Resolved { id, ix } in resolved {
             let start = notes.partition_point(|(found, _)| found < ix);
-            let own: Box<[_]> = notes[start..].iter().take_while(|(found, _)| found == ix).map(|note| note.1).collect();
+            let own: Rc<[_]> = notes[start..].iter().take_while(|(found, _)| found == ix).map(|note| note.1).collect();
             let entry = Entry { family: *id, group };
             if own.is_empty() {
                 self.notes.remove(&entry);

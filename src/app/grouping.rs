@@ -3,6 +3,7 @@
 //! Takes the path after routing and decoding, knows neither methods nor groups.
 
 mod decode;
+pub mod encode;
 
 use std::fmt;
 

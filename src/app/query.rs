@@ -1,19 +1,22 @@
 //! The JSON of the query API: status, and all groups with what they hold (SPEC 8).
 //!
 //! Reads the store's finished text back; numbers that text does not keep apart come from the lines' notes, and what it
-//! does not show at all from the messages of the metrics.
+//! does not show at all from the messages of the metrics. What is written here is short; long answers are put together
+//! in `stream` and `groups`.
 
 mod buckets;
+pub mod groups;
+pub mod search;
+pub mod stream;
 
 use crate::exposition::protobuf::{Count, Histogram, summary_count};
-use crate::limits::JSON_AHEAD_BYTES;
 use crate::model::build::Build;
 use crate::model::escape::unescape;
 use crate::model::line::{Line, label_pairs};
 use crate::model::number;
 use crate::model::sample::Kind;
 use crate::model::time::Timestamp;
-use crate::store::{FamilyView, GroupId, GroupView, LineNote, Remark, Store};
+use crate::store::{FamilyView, LineCursor, LineNote, Lines, Remark, Store};
 
 use super::json::{write_key, write_string};
 use buckets::{shown, shown_count, write_native};
@@ -36,72 +39,8 @@ pub fn status(build: &Build, flags: &[(&'static str, String)], started: Timestam
     out
 }
 
-/// The body of `/api/v1/metrics` (SPEC 8.3), written while it is sent: each group as it is when its turn comes.
-#[derive(Debug)]
-pub struct GroupsJson {
-    next: Option<GroupId>,
-    is_first: bool,
-}
-
-impl Default for GroupsJson {
-    fn default() -> Self {
-        Self { next: Some(GroupId(1)), is_first: true }
-    }
-}
-
-impl GroupsJson {
-    /// Writes the next groups, up to a bound and at least one; whether there is more to come.
-    pub fn write(&mut self, store: &Store, out: &mut Vec<u8>) -> bool {
-        let Some(mut from) = self.next else { return false };
-        if self.is_first {
-            out.extend_from_slice(b"{\"status\":\"success\",\"data\":[");
-        }
-        while let Some(group) = store.group_from(from) {
-            if !std::mem::take(&mut self.is_first) {
-                out.push(b',');
-            }
-            write_group(out, &group);
-            from = GroupId(group.id().0 + 1);
-            if out.len() >= JSON_AHEAD_BYTES {
-                self.next = Some(from);
-                return true;
-            }
-        }
-        out.extend_from_slice(b"]}");
-        self.next = None;
-        false
-    }
-}
-
-/// A member of a group's object, for sorting by key.
-enum Member<'a> {
-    Labels,
-    LastPush,
-    Family(FamilyView<'a>),
-}
-
-fn write_group(out: &mut Vec<u8>, group: &GroupView<'_>) {
-    let mut members = vec![("labels", Member::Labels), ("last_push_successful", Member::LastPush)];
-    let families = group.families().into_iter().map(|family| (family.name(), Member::Family(family)));
-    members.extend(families);
-    // Stable: the group's own members come first, so that a family of the same name is the one left out.
-    members.sort_by_key(|(key, _)| *key);
-    members.dedup_by_key(|(key, _)| *key);
-    let mut is_first = true;
-    for (key, member) in members {
-        write_key(out, &mut is_first, key.as_bytes());
-        match member {
-            Member::Labels => write_object(out, group.labels()),
-            Member::LastPush => {
-                out.extend_from_slice(if group.last_push_successful() { b"true" } else { b"false" });
-            }
-            Member::Family(family) => write_family(out, &family),
-        }
-    }
-    out.push(b'}');
-}
-
-fn write_family(out: &mut Vec<u8>, family: &FamilyView<'_>) {
+/// Writes a group's family up to its metrics, which [`write_metrics`] writes.
+fn write_family_head(out: &mut Vec<u8>, family: &FamilyView) {
     out.extend_from_slice(format!("{{\"time_stamp\":\"{}\"", family.written().rfc3339_nanos()).as_bytes());
     out.extend_from_slice(format!(",\"type\":\"{}\"", family.kind().upper_name()).as_bytes());
     if let Some(help) = family.help().filter(|help| !help.is_empty()) {
@@ -109,29 +48,78 @@ fn write_family(out: &mut Vec<u8>, family: &FamilyView<'_>) {
         write_string(out, help);
     }
     out.extend_from_slice(b",\"metrics\":[");
-    let mut notes = family.notes().iter().copied().peekable();
-    let mut lines = family.lines().enumerate().map(|(at, line)| {
-        let note = notes.next_if(|note| note.line == at as u32);
-        Shown::new(line, note)
-    });
-    let mut is_first = true;
-    while let Some(line) = lines.next() {
-        if !std::mem::take(&mut is_first) {
+}
+
+/// Writes metrics of a family from `at` on until `out` is full; whether that was all, and the family is closed. What
+/// lines do not show is asked of the store.
+fn write_metrics(store: &Store, out: &mut Vec<u8>, family: &FamilyView, at: &mut LineCursor, full: usize) -> bool {
+    let mut lines = ShownLines::new(family, *at);
+    while out.len() < full {
+        let is_first = at.line == 0;
+        let Some(line) = lines.next() else {
+            out.extend_from_slice(b"]}");
+            return true;
+        };
+        if !is_first {
             out.push(b',');
         }
-        match family.kind() {
-            Kind::Summary => {
-                let summary = Compound::read(line, &mut lines, family.name());
-                write_summary(out, &summary, family.detail(summary.labels));
-            }
-            Kind::Histogram | Kind::GaugeHistogram => {
-                let histogram = Compound::read(line, &mut lines, family.name());
-                write_histogram(out, &histogram, family.detail(histogram.labels));
-            }
-            Kind::Counter | Kind::Gauge | Kind::Untyped => write_simple(out, &line),
-        }
+        write_metric(store, out, family, line, &mut lines);
+        *at = lines.cursor();
     }
-    out.extend_from_slice(b"]}");
+    false
+}
+
+fn write_metric<'a>(
+    store: &Store,
+    out: &mut Vec<u8>,
+    family: &FamilyView,
+    line: Shown<'a>,
+    rest: &mut ShownLines<'a>,
+) {
+    match family.kind() {
+        Kind::Summary => {
+            let summary = Compound::read(line, rest, family.name());
+            write_summary(out, &summary, store.detail(family.name(), summary.labels));
+        }
+        Kind::Histogram | Kind::GaugeHistogram => {
+            let histogram = Compound::read(line, rest, family.name());
+            write_histogram(out, &histogram, store.detail(family.name(), histogram.labels));
+        }
+        Kind::Counter | Kind::Gauge | Kind::Untyped => write_simple(out, &line),
+    }
+}
+
+/// The lines of a family from a place on, with what is known beyond their text.
+struct ShownLines<'a> {
+    lines: Lines<'a>,
+    /// The notes on the lines to come.
+    notes: &'a [LineNote],
+}
+
+impl<'a> ShownLines<'a> {
+    fn new(family: &'a FamilyView, at: LineCursor) -> Self {
+        let notes = family.notes();
+        let passed = notes.partition_point(|note| note.line < at.line);
+        Self { lines: family.lines(at), notes: &notes[passed..] }
+    }
+
+    fn cursor(&self) -> LineCursor {
+        self.lines.cursor()
+    }
+}
+
+impl<'a> Iterator for ShownLines<'a> {
+    type Item = Shown<'a>;
+
+    fn next(&mut self) -> Option<Shown<'a>> {
+        let number = self.cursor().line;
+        let line = self.lines.next()?;
+        let note = self.notes.first().filter(|note| note.line == number);
+        if note.is_some() {
+            self.notes = &self.notes[1..];
+        }
+        Some(Shown { line, note: note.map(|note| note.remark) })
+    }
 }
 
 /// A line and what is known beyond its text.
@@ -141,10 +129,6 @@ struct Shown<'a> {
 }
 
 impl<'a> Shown<'a> {
-    fn new(line: Line<'a>, note: Option<LineNote>) -> Self {
-        Self { line, note: note.map(|note| note.remark) }
-    }
-
     fn value(&self) -> &'a str {
         if self.note == Some(Remark::NegativeZero) { "-0" } else { self.line.value }
     }

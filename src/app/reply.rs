@@ -6,7 +6,7 @@ use std::fmt;
 use smallvec::{SmallVec, smallvec};
 
 use super::conversion::Conversion;
-use super::query::GroupsJson;
+use super::query::stream::JsonBody;
 use crate::store::Snapshot;
 
 const PLAIN: &str = "text/plain; charset=utf-8";
@@ -39,8 +39,8 @@ pub enum ReplyBody {
     Compressed(Snapshot),
     /// The same in another format, written while it is sent.
     Converted(Box<Conversion>),
-    /// The JSON of all groups, written while it is sent.
-    Groups(GroupsJson),
+    /// JSON that is written while it is sent.
+    Json(Box<JsonBody>),
 }
 
 impl Reply {

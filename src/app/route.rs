@@ -13,8 +13,8 @@
 
 mod target;
 
-pub(crate) use target::write_html;
 use target::{Escapes, Target};
+pub(crate) use target::{decode as percent_decode, write_html};
 
 /// What is to be done with a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,6 +84,13 @@ pub enum Endpoint<'s> {
     ApiStatus,
     /// `/api/v1/metrics`.
     ApiMetrics,
+    /// `/api/v1/groups`, a page of groups.
+    ApiGroups,
+    /// `/api/v1/groups/<path>`, one group.
+    ApiGroup {
+        /// Names the group.
+        path: GroupingPath<'s>,
+    },
     /// OPTIONS anywhere below `/api/v1/`.
     ApiOptions,
     /// `/api/v1/admin/wipe`.
@@ -92,7 +99,7 @@ pub enum Endpoint<'s> {
     Star,
 }
 
-/// The part of a push path that names the group, percent-decoded (SPEC 2).
+/// The part of a path that names a group, percent-decoded (SPEC 2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GroupingPath<'s> {
     /// What stands for the job. May be empty.
@@ -101,6 +108,14 @@ pub struct GroupingPath<'s> {
     pub job_is_base64: bool,
     /// Everything after the job: empty, or starting with its slash.
     pub rest: &'s [u8],
+}
+
+impl<'s> GroupingPath<'s> {
+    /// Takes the job off the front of what follows `job/` or `job@base64/`.
+    fn new(tail: &'s [u8], job_is_base64: bool) -> Self {
+        let (job, rest) = tail.split_at(memchr::memchr(b'/', tail).unwrap_or(tail.len()));
+        Self { job, job_is_base64, rest }
+    }
 }
 
 /// The body of a redirect that answers a GET (SPEC 1.4).
@@ -146,6 +161,9 @@ impl Router {
         let mut api = vec![
             Route::new(GET, b"/status".to_vec(), Tail::None, Kind::ApiStatus),
             Route::new(GET, b"/metrics".to_vec(), Tail::None, Kind::ApiMetrics),
+            Route::new(GET, b"/groups".to_vec(), Tail::None, Kind::ApiGroups),
+            Route::new(GET, b"/groups/job/".to_vec(), Tail::Some, Kind::ApiGroup { job_is_base64: false }),
+            Route::new(GET, b"/groups/job@base64/".to_vec(), Tail::Some, Kind::ApiGroup { job_is_base64: true }),
             Route::new(OPTIONS, b"/".to_vec(), Tail::Any, Kind::ApiOptions),
         ];
         if admin_api {
@@ -346,6 +364,8 @@ enum Kind {
     Debug,
     ApiStatus,
     ApiMetrics,
+    ApiGroups,
+    ApiGroup { job_is_base64: bool },
     ApiOptions,
     Wipe,
 }
@@ -358,8 +378,7 @@ impl Route {
     fn endpoint<'s>(&self, bit: u8, tail: &'s [u8]) -> Endpoint<'s> {
         match self.kind {
             Kind::Push { job_is_base64 } => {
-                let (job, rest) = tail.split_at(memchr::memchr(b'/', tail).unwrap_or(tail.len()));
-                let path = GroupingPath { job, job_is_base64, rest };
+                let path = GroupingPath::new(tail, job_is_base64);
                 if bit == DELETE { Endpoint::Delete { path } } else { Endpoint::Push { replace: bit == PUT, path } }
             }
             Kind::Scrape => Endpoint::Scrape,
@@ -373,6 +392,8 @@ impl Route {
             Kind::Debug => Endpoint::Debug { is_known: is_profile(tail) },
             Kind::ApiStatus => Endpoint::ApiStatus,
             Kind::ApiMetrics => Endpoint::ApiMetrics,
+            Kind::ApiGroups => Endpoint::ApiGroups,
+            Kind::ApiGroup { job_is_base64 } => Endpoint::ApiGroup { path: GroupingPath::new(tail, job_is_base64) },
             Kind::ApiOptions => Endpoint::ApiOptions,
             Kind::Wipe => Endpoint::Wipe,
         }

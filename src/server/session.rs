@@ -17,7 +17,7 @@ use super::{Clock, Shared};
 use crate::app::conversion::Conversion;
 use crate::app::held::Held;
 use crate::app::push::Push;
-use crate::app::query::GroupsJson;
+use crate::app::query::stream::JsonBody;
 use crate::app::reply::{Reply, ReplyBody};
 use crate::app::{Answer, App};
 use crate::http::{Body, Connection, Disposition, Event, Refusal, Response};
@@ -78,7 +78,7 @@ enum Outgoing {
     Nothing,
     Scrape(Scrape),
     Converted(Box<Conversion>),
-    Groups(GroupsJson),
+    Json(Box<JsonBody>),
 }
 
 /// What the session waits for; each has its own patience.
@@ -390,7 +390,7 @@ impl Session {
         let (body, outgoing) = match reply.body {
             ReplyBody::Empty => (Body::Empty, Outgoing::Nothing),
             ReplyBody::Bytes(ref bytes) => (Body::Bytes(bytes), Outgoing::Nothing),
-            ReplyBody::Groups(groups) => (Body::Chunked, Outgoing::Groups(groups)),
+            ReplyBody::Json(json) => (Body::Chunked, Outgoing::Json(json)),
             ReplyBody::Converted(conversion) => (Body::Chunked, Outgoing::Converted(conversion)),
             ReplyBody::Exposition(snapshot) => {
                 let scrape = Scrape::identity(snapshot);
@@ -466,7 +466,7 @@ impl Session {
                 return;
             }
             Outgoing::Scrape(_) | Outgoing::Nothing => return,
-            Outgoing::Groups(groups) => groups.write(app.store(), &mut piece),
+            Outgoing::Json(json) => json.write(app.store(), &mut piece),
             Outgoing::Converted(conversion) => {
                 // Reading is work as well, and some of it writes nothing.
                 share.written = share.written.saturating_sub(CONVERTED_BYTES_PER_STEP);
@@ -494,7 +494,7 @@ impl Session {
         match std::mem::replace(&mut self.body, Outgoing::Nothing) {
             Outgoing::Scrape(scrape) => app.end_scrape(scrape.into_snapshot()),
             Outgoing::Converted(conversion) => app.end_scrape(conversion.into_snapshot()),
-            Outgoing::Nothing | Outgoing::Groups(_) => {}
+            Outgoing::Nothing | Outgoing::Json(_) => {}
         }
     }
 }

@@ -70,8 +70,8 @@ pub struct Holding {
 /// What is known of one family.
 #[derive(Debug)]
 pub struct Family {
-    /// Its name, unescaped.
-    pub name: Box<str>,
+    /// Its name, unescaped. Shared with readers that take their time.
+    pub name: Rc<str>,
     /// The kind shown: the gateway's own, else that of one of the groups. Checked pushes keep it the same in all.
     pub kind: Kind,
     /// The kinds that groups hold it with, each with their number; the gateway is not counted.

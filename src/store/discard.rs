@@ -2,6 +2,7 @@
 //! other requests can be made to wait.
 
 use std::collections::hash_map;
+use std::rc::Rc;
 
 use slab::IntoIter;
 
@@ -21,7 +22,7 @@ pub struct Discarded {
     /// Its pages; a scrape under way may still hold their text.
     pub pages: IntoIter<Page>,
     /// Its notes.
-    pub notes: hash_map::IntoIter<Entry, Box<[LineNote]>>,
+    pub notes: hash_map::IntoIter<Entry, Rc<[LineNote]>>,
     /// Its details.
     pub details: IntoIter<Block>,
 }

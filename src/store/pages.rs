@@ -138,6 +138,20 @@ impl Snapshot {
     }
 }
 
+/// Some lines of an entry as they were at one moment; holds their text alive.
+#[derive(Clone, Debug)]
+pub struct Piece {
+    text: Rc<PageText>,
+    range: Range<usize>,
+}
+
+impl Piece {
+    /// The lines.
+    pub fn text(&self) -> &[u8] {
+        &self.text[self.range.clone()]
+    }
+}
+
 impl Pages {
     /// The length of the whole exposition, bytes.
     pub fn bytes(&self) -> u64 {
@@ -158,6 +172,15 @@ impl Pages {
 
     /// The text of an entry, in pieces of whole lines.
     pub fn text(&self, catalog: &Catalog, entry: Entry) -> impl Iterator<Item = &[u8]> {
+        self.parts(catalog, entry).map(|(text, range)| &text[range])
+    }
+
+    /// The same, held alive: it stays as it is, whatever becomes of the entry.
+    pub fn pieces(&self, catalog: &Catalog, entry: Entry) -> impl Iterator<Item = Piece> {
+        self.parts(catalog, entry).map(|(text, range)| Piece { text: Rc::clone(text), range })
+    }
+
+    fn parts(&self, catalog: &Catalog, entry: Entry) -> impl Iterator<Item = (&Rc<PageText>, Range<usize>)> {
         let home = catalog.home(entry).expect("only entries that stand somewhere are read");
         let first = self.page(home.page);
         let run_from = if first.is_run() { self.lower_bound(catalog, entry) } else { self.order.len() };
@@ -165,11 +188,8 @@ impl Pages {
             .iter()
             .map(|page| self.page(*page))
             .take_while(move |page| page.is_run() && page.slots[0].entry == entry)
-            .map(|page| &**page.text);
-        let shared = (!first.is_run()).then(|| {
-            let slot = first.slot_of(entry, home.slot);
-            &first.text[first.range(slot)]
-        });
+            .map(|page| (&page.text, 0..page.text.len()));
+        let shared = (!first.is_run()).then(|| (&first.text, first.range(first.slot_of(entry, home.slot))));
         shared.into_iter().chain(run)
     }
 

@@ -1,11 +1,19 @@
 //! Reading views of groups and what they hold, for the query API.
+//!
+//! A [`GroupView`] looks at the store and is gone before the next change. A [`GroupSnapshot`] holds what it shows: a
+//! reader that takes its time sees one state of the group, whatever is pushed or deleted meanwhile.
 
 use std::borrow::Cow;
+use std::rc::Rc;
+
+use memchr::memchr;
+use smallvec::SmallVec;
 
 use super::Store;
 use super::catalog::{Group, Holding};
 use super::entry::{Entry, FamilyId, GroupId};
-use super::line::lines;
+use super::key::GroupKey;
+use super::pages::Piece;
 use super::staged::LineNote;
 use crate::model::line::Line;
 use crate::model::sample::Kind;
@@ -30,7 +38,7 @@ impl<'a> GroupView<'a> {
     }
 
     /// Its labels, sorted by name.
-    pub fn labels(&self) -> impl Iterator<Item = (Cow<'a, str>, Cow<'a, str>)> {
+    pub fn labels(&self) -> impl Iterator<Item = (Cow<'a, str>, Cow<'a, str>)> + Clone + use<'a> {
         self.group.key.labels()
     }
 
@@ -39,68 +47,150 @@ impl<'a> GroupView<'a> {
         self.group.failed <= self.group.pushed
     }
 
-    /// What it holds, push times included, in order of names.
-    pub fn families(&self) -> Vec<FamilyView<'a>> {
-        let view = |holding: &'a Holding| FamilyView { store: self.store, group: self.id, holding };
-        let mut families: Vec<_> = self.group.holdings.iter().map(view).collect();
-        families.sort_unstable_by_key(|family| family.name());
-        families
+    /// When a push was last accepted; zero if none was.
+    pub fn pushed(&self) -> Timestamp {
+        self.group.pushed
+    }
+
+    /// When a push was last refused; zero if none was.
+    pub fn failed(&self) -> Timestamp {
+        self.group.failed
+    }
+
+    /// How many families were pushed to it; the push times are not counted.
+    pub fn family_count(&self) -> usize {
+        self.pushed_holdings().len()
+    }
+
+    /// How many metrics they have: series, histograms and summaries.
+    pub fn metric_count(&self) -> u64 {
+        self.pushed_holdings().iter().map(|holding| u64::from(holding.metrics)).sum()
+    }
+
+    /// What it holds now.
+    pub fn snapshot(&self) -> GroupSnapshot {
+        let mut families: Vec<_> = self.group.holdings.iter().map(|holding| self.family(holding)).collect();
+        families.sort_unstable_by(|left, right| left.name.cmp(&right.name));
+        GroupSnapshot { key: self.group.key.clone(), last_push_successful: self.last_push_successful(), families }
+    }
+
+    /// Every group holds the push times, which have the lowest ids.
+    fn pushed_holdings(&self) -> &'a [Holding] {
+        self.group.holdings.get(2..).unwrap_or_default()
+    }
+
+    fn family(&self, holding: &Holding) -> FamilyView {
+        let store = self.store;
+        let family = store.catalog.family(holding.family);
+        let entry = Entry { family: holding.family, group: self.id };
+        let is_own = holding.family <= FamilyId::FAILURE_TIME;
+        FamilyView {
+            name: Rc::clone(&family.name),
+            kind: holding.kind,
+            help: if is_own { family.help.clone() } else { holding.help.clone() },
+            written: holding.written,
+            notes: store.notes.get(&entry).cloned(),
+            pieces: holding.home.map_or_else(SmallVec::new, |_| store.pages.pieces(&store.catalog, entry).collect()),
+        }
     }
 }
 
-/// What a group holds of a family.
-#[derive(Clone, Copy, Debug)]
-pub struct FamilyView<'a> {
-    store: &'a Store,
-    group: GroupId,
-    holding: &'a Holding,
+/// A group as it was at one moment.
+#[derive(Clone, Debug)]
+pub struct GroupSnapshot {
+    key: GroupKey,
+    /// Whether the last push was accepted (SPEC 8.3).
+    pub last_push_successful: bool,
+    /// What it held, push times included, in order of names.
+    pub families: Vec<FamilyView>,
 }
 
-impl<'a> FamilyView<'a> {
+impl GroupSnapshot {
+    /// Its labels, sorted by name.
+    pub fn labels(&self) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
+        self.key.labels()
+    }
+}
+
+/// What a group held of a family at one moment.
+#[derive(Clone, Debug)]
+pub struct FamilyView {
+    name: Rc<str>,
+    kind: Kind,
+    help: Option<Rc<[u8]>>,
+    written: Timestamp,
+    notes: Option<Rc<[LineNote]>>,
+    pieces: SmallVec<[Piece; 1]>,
+}
+
+impl FamilyView {
     /// The name of the family, unescaped.
-    pub fn name(&self) -> &'a str {
-        &self.store.catalog.family(self.holding.family).name
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// Its kind.
     pub fn kind(&self) -> Kind {
-        self.holding.kind
+        self.kind
     }
 
     /// The help text pushed to this group, if any.
-    pub fn help(&self) -> Option<&'a [u8]> {
-        if self.holding.family <= FamilyId::FAILURE_TIME {
-            return self.store.catalog.family(self.holding.family).help.as_deref();
-        }
-        self.holding.help.as_deref()
+    pub fn help(&self) -> Option<&[u8]> {
+        self.help.as_deref()
     }
 
     /// When it was pushed.
     pub fn written(&self) -> Timestamp {
-        self.holding.written
+        self.written
     }
 
-    /// Its lines, in order.
-    pub fn lines(&self) -> impl Iterator<Item = Line<'a>> {
-        let Self { store, holding, .. } = *self;
-        let stands = holding.home.is_some().then(|| store.pages.text(&store.catalog, self.entry()));
-        lines(stands.into_iter().flatten()).map(Line::parse)
+    /// Its lines from a place on, in order.
+    pub fn lines(&self, from: LineCursor) -> Lines<'_> {
+        Lines { pieces: &self.pieces, at: from }
     }
 
     /// What its lines do not show, in order of lines.
-    pub fn notes(&self) -> &'a [LineNote] {
-        self.store.notes.get(&self.entry()).map_or(&[], |notes| notes)
+    pub fn notes(&self) -> &[LineNote] {
+        self.notes.as_deref().unwrap_or_default()
     }
+}
 
-    /// The message of the value of a metric with this label set, if it says more than its lines.
-    pub fn detail(&self, labels: &str) -> Option<&'a [u8]> {
-        if self.store.details.is_empty() {
-            return None;
+/// A place between the lines of a family; the default is in front of the first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LineCursor {
+    piece: usize,
+    offset: usize,
+    /// How many lines are in front of it.
+    pub line: u32,
+}
+
+/// Goes through the lines of a family.
+#[derive(Clone, Debug)]
+pub struct Lines<'a> {
+    pieces: &'a [Piece],
+    at: LineCursor,
+}
+
+impl Lines<'_> {
+    /// The place in front of the next line.
+    pub fn cursor(&self) -> LineCursor {
+        self.at
+    }
+}
+
+impl<'a> Iterator for Lines<'a> {
+    type Item = Line<'a>;
+
+    fn next(&mut self) -> Option<Line<'a>> {
+        loop {
+            let rest = &self.pieces.get(self.at.piece)?.text()[self.at.offset..];
+            if let Some(end) = memchr(b'\n', rest) {
+                self.at.offset += end + 1;
+                self.at.line += 1;
+                return Some(Line::parse(&rest[..end]));
+            }
+            self.at.piece += 1;
+            self.at.offset = 0;
         }
-        self.store.details.find(self.holding.family, labels.as_bytes())
-    }
-
-    fn entry(&self) -> Entry {
-        Entry { family: self.holding.family, group: self.group }
     }
 }

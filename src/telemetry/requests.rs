@@ -7,6 +7,8 @@ use super::push_line;
 /// A handler, in the order of its label value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Handler {
+    /// GET of a page of groups, or of one, as JSON.
+    ApiGroups,
     /// GET of the metrics as JSON.
     ApiMetrics,
     /// OPTIONS of the JSON API.
@@ -33,6 +35,7 @@ impl Handler {
     /// Its label value.
     pub const fn name(self) -> &'static str {
         match self {
+            Handler::ApiGroups => "api/v1/groups",
             Handler::ApiMetrics => "api/v1/metrics",
             Handler::ApiOptions => "api/v1/options",
             Handler::ApiStatus => "api/v1/status",

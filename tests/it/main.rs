@@ -10,6 +10,7 @@ mod coding;
 mod gzip;
 mod prefixes;
 mod prometheus;
+mod query;
 mod seeds;
 mod server;
 mod tidy;

@@ -53,8 +53,9 @@ fn is_unclean(path: &[u8]) -> bool {
     })
 }
 
-fn decode(path: &[u8], out: &mut Vec<u8>) -> Option<()> {
-    let mut rest = path;
+/// Writes what percent-encoded text stands for. `None` if an escape is not `%` and two hex digits.
+pub(crate) fn decode(encoded: &[u8], out: &mut Vec<u8>) -> Option<()> {
+    let mut rest = encoded;
     while let Some(at) = memchr::memchr(b'%', rest) {
         let [high, low] = rest.get(at + 1..at + 3)?.try_into().ok()?;
         out.extend_from_slice(&rest[..at]);

@@ -21,6 +21,7 @@ fn shown(decision: Decision<'_>) -> String {
             format!("{} {}", if replace { "replace" } else { "add" }, group(path))
         }
         Decision::Found(Endpoint::Delete { path }) => format!("delete {}", group(path)),
+        Decision::Found(Endpoint::ApiGroup { path }) => format!("group {}", group(path)),
         Decision::Found(endpoint) => format!("{endpoint:?}"),
         Decision::Redirect { status, location, html } => {
             format!("{status} {location}{}", if html { " html" } else { "" })
@@ -76,6 +77,10 @@ fn endpoints() {
             ("GET", "/debug/pprof/trace", "Debug { is_known: false }"),
             ("GET", "/api/v1/status", "ApiStatus"),
             ("GET", "/api/v1/metrics", "ApiMetrics"),
+            ("GET", "/api/v1/groups", "ApiGroups"),
+            ("GET", "/api/v1/groups?search=a/b", "ApiGroups"),
+            ("GET", "/api/v1/groups/job/x", "group job=x rest="),
+            ("GET", "/api/v1/groups/job@base64/eA/a%20b/c?d", "group job@base64=eA rest=/a b/c"),
             ("OPTIONS", "/api/v1/", "ApiOptions"),
             ("OPTIONS", "/api/v1/anything/at/all", "ApiOptions"),
             ("PUT", "/api/v1/admin/wipe", "Wipe"),
@@ -137,6 +142,8 @@ fn other_methods_are_told_which_there_are() {
             ("OPTIONS", "/-/quit", "200 GET, OPTIONS, POST, PUT"),
             ("POST", "/api/v1/status", "405 GET, OPTIONS"),
             ("HEAD", "/api/v1/metrics", "405 GET, OPTIONS"),
+            ("POST", "/api/v1/groups", "405 GET, OPTIONS"),
+            ("DELETE", "/api/v1/groups/job/x/a/b", "405 GET, OPTIONS"),
             ("GET", "/api/v1/admin/wipe", "405 OPTIONS, PUT"),
             ("POST", "/api/v1/admin/wipe", "405 OPTIONS, PUT"),
         ],
@@ -164,6 +171,8 @@ fn not_found() {
         "/api/v1/",
         "/api/v1/nope",
         "/api/v1/metrics/x",
+        "/api/v1/groups/x",
+        "/api/v1/groups/job",
         "/api/v1/admin/wipe",
         "/api%2",
         "/metricsx",
@@ -262,6 +271,7 @@ fn a_prefix_moves_everything() {
             ("GET", "/PRE/Metrics", "301 /pre/metrics html"),
             ("POST", "/pre", "404"),
             ("GET", "/pre/api/v1/status", "ApiStatus"),
+            ("GET", "/pre/api/v1/groups/job/x", "group job=x rest="),
             ("GET", "/pre/api/v1", "307 /pre/api/v1/ html"),
             ("PUT", "/pre/api/v1/admin/wipe", "Wipe"),
             ("GET", "/pre/-/ready", "Ready"),
