@@ -38,6 +38,8 @@ pub enum Ready {
         readable: bool,
         /// There is room to write, or the connection is broken.
         writable: bool,
+        /// Nothing more comes behind what is there to be read.
+        ended: bool,
     },
 }
 
@@ -131,7 +133,7 @@ impl Reactor {
             Token(key) => {
                 let readable = event.is_readable() || event.is_read_closed() || event.is_error();
                 let writable = event.is_writable() || event.is_write_closed() || event.is_error();
-                Some(Ready::Stream { key, readable, writable })
+                Some(Ready::Stream { key, readable, writable, ended: event.is_read_closed() })
             }
         })
     }

@@ -168,10 +168,10 @@ impl Server {
             match ready {
                 Ready::Termination => is_terminating = true,
                 Ready::Listener(at) => self.accepting[at] = true,
-                Ready::Stream { key, readable, writable } => {
+                Ready::Stream { key, readable, writable, ended } => {
                     // A session that just closed may still have an event on its way.
                     let Some(session) = self.sessions.get_mut(key) else { continue };
-                    session.note_ready(readable, writable);
+                    session.note_ready(readable, writable, ended);
                     if session.enqueue() {
                         self.ready.push_back(key);
                     }

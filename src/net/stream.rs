@@ -24,24 +24,26 @@ pub struct Stream {
     pub is_readable: bool,
     /// Whether a write may find room.
     pub is_writable: bool,
+    /// The reactor told of the end of the input: it stands behind the bytes, and is not told of again.
+    pub has_end: bool,
 }
 
 impl Stream {
     pub(super) fn new(inner: TcpStream) -> Self {
-        Self { inner, is_readable: false, is_writable: true }
+        Self { inner, is_readable: false, is_writable: true, has_end: false }
     }
 
     pub(super) fn inner_mut(&mut self) -> &mut TcpStream {
         &mut self.inner
     }
 
-    /// Reads what is there. A read that does not fill the buffer has emptied the socket.
+    /// Reads what is there. A read that does not fill the buffer has emptied the socket, but for the end of the input.
     pub fn read(&mut self, into: &mut [u8]) -> Progress {
         loop {
             match self.inner.read(into) {
                 Ok(0) => return Progress::Ended,
                 Ok(read) => {
-                    self.is_readable = read == into.len();
+                    self.is_readable = read == into.len() || self.has_end;
                     return Progress::Bytes(read);
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

@@ -181,7 +181,8 @@ impl Session {
         &mut self.stream
     }
 
-    pub(super) fn note_ready(&mut self, readable: bool, writable: bool) {
+    pub(super) fn note_ready(&mut self, readable: bool, writable: bool, ended: bool) {
+        self.stream.has_end |= ended;
         self.stream.is_readable |= readable;
         self.stream.is_writable |= writable;
     }

@@ -7,6 +7,7 @@ mod allocations;
 mod cases;
 mod clients;
 mod coding;
+mod connections;
 mod gzip;
 mod prefixes;
 mod prometheus;
