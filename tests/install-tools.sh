@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what the tests need, and only what is missing: programs from Debian, the Python client into the target
-# directory, the Rust components of the toolchain in use.
+# Installs what the tests need, and only what is missing: programs from Debian, the Python and Node clients into the
+# target directory, the Rust components of the toolchain in use.
 # usage: install-tools.sh TARGET_DIRECTORY
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -26,6 +26,7 @@ packages=()
 command -v prometheus >/dev/null && command -v promtool >/dev/null || packages+=(prometheus)
 command -v curl >/dev/null || packages+=(curl)
 command -v c++ >/dev/null || packages+=(g++)
+command -v node >/dev/null && command -v npm >/dev/null || packages+=(nodejs npm)
 python3 -c 'import venv, ensurepip' 2>/dev/null || packages+=(python3 python3-venv)
 [ ${#packages[@]} = 0 ] || install_packages "${packages[@]}"
 
@@ -34,6 +35,12 @@ if ! cmp -s clients/requirements.txt "$target/clients/installed.txt" || ! "$targ
   python3 -m venv --clear "$target/clients"
   "$target/clients/bin/pip" install --quiet --requirement clients/requirements.txt
   cp clients/requirements.txt "$target/clients/installed.txt"
+fi
+
+if ! cmp -s clients/node/package.json "$target/clients-node/package.json" || [ ! -d "$target/clients-node/node_modules/prom-client" ]; then
+  mkdir -p "$target/clients-node"
+  cp clients/node/package.json "$target/clients-node/"
+  npm install --prefix "$target/clients-node" --silent --no-audit --no-fund --ignore-scripts
 fi
 
 cargo fmt --version >/dev/null 2>&1 || rustup component add rustfmt

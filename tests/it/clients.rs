@@ -1,4 +1,4 @@
-//! Real clients push to the gateway: Python's `prometheus_client` and curl.
+//! Real clients push to the gateway: Python's `prometheus_client`, Node's `prom-client` and curl.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -77,6 +77,50 @@ fn python(gateway: &Server, action: &str) {
 /// Where the Makefile puts the Python client: in the target directory.
 fn virtual_environment() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("clients")
+}
+
+/// What `tests/clients/push.js` leaves in the scrape.
+const NODE_LINES: &[&str] = &[
+    "# HELP node_rows_total Rows written.",
+    "# TYPE node_rows_total counter",
+    r#"node_rows_total{instance="db1",job="node",table="users"} 3"#,
+    r#"# HELP node_progress Progress, "quoted" \\ and\nbroken."#,
+    r#"node_progress{instance="db1",job="node",step="a \"b\" \\ c\nd"} 0.25"#,
+    r#"node_lag_seconds_sum{instance="db1",job="node"} 3.5"#,
+    r#"node_lag_seconds_count{instance="db1",job="node"} 2"#,
+    r#"node_size_bytes_bucket{instance="db1",job="node",le="1e+06"} 1"#,
+    r#"node_size_bytes_bucket{instance="db1",job="node",le="+Inf"} 2"#,
+    r#"node_new{instance="",job="replaced"} 2"#,
+    r#"node_added{instance="",job="replaced"} 3"#,
+    r#"node_key{instance="",job="Zürich & co",path="/var/tmp"} 4"#,
+    r#"node_key{instance="",job="replies"} 5"#,
+];
+
+/// It sends no Content-Type, and its bodies in chunks.
+#[test]
+fn node_pushes_every_kind_of_metric_and_deletes_it() {
+    let gateway = Server::start(&[], "");
+    node(&gateway, "push");
+    let scrape = gateway.scrape();
+    let lines: Vec<&str> = scrape.lines().collect();
+    for line in NODE_LINES {
+        assert!(lines.contains(line), "the scrape lacks {line}\n{scrape}");
+    }
+    assert!(!scrape.contains("node_old"), "PUT left the old family\n{scrape}");
+
+    node(&gateway, "delete");
+    let scrape = gateway.scrape();
+    assert!(!scrape.contains("node_"), "deleted series are still there\n{scrape}");
+}
+
+fn node(gateway: &Server, action: &str) {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients/push.js");
+    let modules = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("clients-node");
+    let install = format!("tests/install-tools.sh {}", modules.with_file_name("").display());
+    let mut command = Command::new("node");
+    command.env("NODE_PATH", modules.join("node_modules")).arg(script).args([&gateway.addr.to_string(), action]);
+    let output = tools::run(&mut command, b"", &install);
+    assert!(output.status.success(), "push.js {action}: {}\nif a module is missing: {install}", tools::said(&output));
 }
 
 #[test]
