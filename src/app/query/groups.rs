@@ -7,6 +7,8 @@ use std::borrow::Cow;
 use std::fmt;
 use std::vec;
 
+use smallvec::SmallVec;
+
 use super::super::grouping::encode;
 use super::super::json::{write_key, write_string};
 use super::super::route::percent_decode;
@@ -135,7 +137,7 @@ impl Selection {
         let mut found: Vec<(u64, GroupId)> = Vec::new();
         let mut series = 0;
         for group in store.groups() {
-            if self.search.matches(group.labels()) {
+            if self.finds(&group) {
                 let metrics = group.metric_count();
                 series += metrics;
                 found.push((self.rank(&group, metrics), group.id()));
@@ -149,6 +151,15 @@ impl Selection {
         let totals = Totals { groups: store.group_count(), matching: found.len(), series };
         let page: Vec<_> = found.into_iter().skip(self.offset).take(self.limit).map(|(_, group)| group).collect();
         GroupList { totals: Some(totals), page: page.into_iter(), names, is_first: true }
+    }
+
+    fn finds(&self, group: &GroupView<'_>) -> bool {
+        if self.search.is_empty() {
+            return true;
+        }
+        // Labels are taken out of the key once, not for every term.
+        let labels: SmallVec<[_; 8]> = group.labels().collect();
+        self.search.matches(labels.iter().map(|(name, value)| (name, value)))
     }
 
     /// What a group is sorted by, the lowest first.
