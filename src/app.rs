@@ -364,14 +364,14 @@ impl App {
         let target = request.path_and_query();
         let query = memchr::memchr(b'?', target).map_or(&b""[..], |at| &target[at + 1..]);
         match Selection::parse(query) {
-            Ok(selection) => long_json(JsonBody::List(selection.select(&self.store, Names::Classic))),
+            Ok(selection) => long_json(JsonBody::List(selection.select(&self.store, self.settings.names))),
             Err(error) => Reply::error(400, &error),
         }
     }
 
     fn group(&mut self, path: GroupingPath<'_>) -> Reply {
         const NO_GROUP: &str = "there is no such group";
-        match grouping::parse(&path, Names::Classic, &mut self.labels) {
+        match grouping::parse(&path, self.settings.names, &mut self.labels) {
             Ok(()) => {}
             Err(GroupingError::NotUtf8 { .. }) => return Reply::error(404, &NO_GROUP),
             Err(error) => return Reply::error(400, &error),
@@ -379,9 +379,10 @@ impl App {
         self.key.clear();
         self.key.extend(self.labels.iter());
         match self.store.group(&self.key) {
-            Some(group) => {
-                long_json(JsonBody::Group(OneGroupJson::new(group.snapshot(), groups::path(&group, Names::Classic))))
-            }
+            Some(group) => long_json(JsonBody::Group(OneGroupJson::new(
+                group.snapshot(),
+                groups::path(&group, self.settings.names),
+            ))),
             None => Reply::error(404, &NO_GROUP),
         }
     }

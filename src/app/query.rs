@@ -69,13 +69,7 @@ fn write_metrics(store: &Store, out: &mut Vec<u8>, family: &FamilyView, at: &mut
     false
 }
 
-fn write_metric<'a>(
-    store: &Store,
-    out: &mut Vec<u8>,
-    family: &FamilyView,
-    line: Shown<'a>,
-    rest: &mut ShownLines<'a>,
-) {
+fn write_metric<'a>(store: &Store, out: &mut Vec<u8>, family: &FamilyView, line: Shown<'a>, rest: &mut ShownLines<'a>) {
     match family.kind() {
         Kind::Summary => {
             let summary = Compound::read(line, rest, family.name());

@@ -23,8 +23,11 @@ pub fn audit(catalog: &Catalog, pages: &Pages) -> Problems {
     let mut audit = Audit { catalog, pages, problems, series, hasher };
     for (id, family) in catalog.families() {
         audit.check_names(family);
-        if family.header.is_some() && audit.check_own(id, family) {
-            audit.check_metrics(id, family);
+        if audit.check_own(id, family) {
+            audit.check_kinds(id, family);
+            if family.header.is_some() {
+                audit.check_metrics(id, family);
+            }
         }
     }
     audit.problems
@@ -44,7 +47,6 @@ type Metric<'a> = (GroupId, &'a [u8], &'a [u8]);
 
 impl<'a> Audit<'a> {
     fn check_metrics(&mut self, id: FamilyId, family: &'a Family) {
-        self.check_kinds(id, family);
         self.series.clear();
         for (group, line, labels) in self.metrics(id, family) {
             self.check_labels(group, family, line, labels);
@@ -56,6 +58,15 @@ impl<'a> Audit<'a> {
     /// The groups that hold a family, the gateway itself left out.
     fn groups(&self, id: FamilyId) -> impl Iterator<Item = GroupId> + use<'a> {
         self.pages.groups_of(self.catalog, id).filter(|group| *group != GroupId::OWN)
+    }
+
+    /// The groups that hold a family, also without metrics of it; the gateway itself left out.
+    fn holders(&self, id: FamilyId, family: &Family) -> Vec<GroupId> {
+        if family.holders == family.shown {
+            return self.groups(id).collect();
+        }
+        let all = self.catalog.groups_from(GroupId(1));
+        all.filter(|(_, group)| group.holding(id).is_some()).map(|(group, _)| group).collect()
     }
 
     /// The metrics that have the kind of their family.
@@ -80,7 +91,7 @@ impl<'a> Audit<'a> {
             return true;
         }
         let own_help = family.help.as_deref().unwrap_or_default();
-        let other = self.groups(id).find_map(|group| {
+        let other = self.holders(id, family).into_iter().find_map(|group| {
             let help = self.catalog.group(group).holding(id)?.help.as_deref().unwrap_or_default();
             (help != own_help).then_some(help)
         });
@@ -101,14 +112,19 @@ impl<'a> Audit<'a> {
         }
     }
 
-    /// Number 1.
+    /// Number 1; and for groups that hold the family without metrics, what the original says of such families.
     fn check_kinds(&mut self, id: FamilyId, family: &Family) {
         if family.kinds.len() < 2 {
             return;
         }
-        for group in self.groups(id) {
-            let kind = kind_in(self.catalog, group, id);
+        for group in self.holders(id, family) {
+            let Some(holding) = self.catalog.group(group).holding(id) else { continue };
+            let kind = holding.kind;
             if kind == family.kind {
+                continue;
+            }
+            if holding.home.is_none() {
+                self.problems.add_with(|| Problem::own_kind(&family.name, kind, family.kind));
                 continue;
             }
             let text = self.pages.text(self.catalog, Entry { family: id, group });

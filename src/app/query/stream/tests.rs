@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::super::super::push::{Origin, Push};
+use super::super::super::push::{BodyFormat, Origin, Push};
 use super::*;
 use crate::model::name::Names;
 use crate::model::time::Timestamp;
@@ -14,7 +14,7 @@ fn push(store: &mut Store, job: &str, mode: Mode, body: &str) {
     let mut push = Push::default();
     push.begin(
         [("job", job)].into_iter(),
-        Names::Classic,
+        BodyFormat::Text(Names::Classic),
         Origin { mode, method: Method::Put, size: 0, started, peer },
     );
     push.feed(body.as_bytes(), &mut []).unwrap();
