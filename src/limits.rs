@@ -199,6 +199,10 @@ pub const LOG_BYTES_PER_SECOND_MAX: u64 = 16 << 10;
 /// How far back the quantiles of the own summaries look, seconds (SPEC 7.8).
 pub const SUMMARY_WINDOW_SECONDS: u64 = 600;
 
+/// Time for which a look at the process is good. The kernel takes longer to write those files out than a scrape of
+/// some MiB to be sent, and nobody who scrapes more often can tell.
+pub const PROCESS_READINGS_TIME_MAX: Duration = Duration::from_millis(100);
+
 /// Steps in which old observations leave that window (SPEC 7.8).
 pub const SUMMARY_WINDOW_STEPS: usize = 5;
 

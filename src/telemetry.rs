@@ -163,7 +163,7 @@ impl Telemetry {
     /// Hands the sample lines of every family to `each`, with its index in [`FAMILIES`] and in that order. A family
     /// without series has no lines. `now` is the time since the start on a monotonic clock.
     pub fn render(&mut self, now: Duration, each: &mut dyn FnMut(usize, &[u8])) {
-        let process = self.process.readings().in_name_order();
+        let process = self.process.readings(now).in_name_order();
         let mut lines = std::mem::take(&mut self.lines);
         for (index, OwnFamily { name, .. }) in FAMILIES.iter().enumerate() {
             lines.clear();

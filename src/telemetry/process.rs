@@ -4,7 +4,9 @@
 
 use std::fs::File;
 use std::io::Read;
+use std::time::Duration;
 
+use crate::limits::PROCESS_READINGS_TIME_MAX;
 use crate::model::time::Timestamp;
 
 /// How many readings there are.
@@ -44,11 +46,13 @@ impl Readings {
     }
 }
 
-/// What does not change while the process lives.
+/// What does not change while the process lives, and the last look at what does.
 pub(super) struct Process {
     page_bytes: f64,
     ticks_per_second: f64,
     start_seconds: f64,
+    /// With its time, since the start.
+    last: Option<(Duration, Readings)>,
 }
 
 impl Process {
@@ -63,11 +67,23 @@ impl Process {
             page_bytes: auxiliary_value(&auxiliary, AT_PAGESZ).unwrap_or(4096) as f64,
             ticks_per_second,
             start_seconds: start.unwrap_or(started.seconds()),
+            last: None,
         }
     }
 
-    /// Looks at the process now.
-    pub(super) fn readings(&self) -> Readings {
+    /// What the process looks like at `now`, since the start, or did a moment ago.
+    pub(super) fn readings(&mut self, now: Duration) -> Readings {
+        match self.last {
+            Some((at, readings)) if now.saturating_sub(at) < PROCESS_READINGS_TIME_MAX => readings,
+            _ => {
+                let readings = self.look();
+                self.last = Some((now, readings));
+                readings
+            }
+        }
+    }
+
+    fn look(&self) -> Readings {
         let mut buffer = [0; FILE_BYTES_MAX];
         let mut readings =
             Readings { open_fds: open_fds(), start_seconds: Some(self.start_seconds), ..Readings::default() };
