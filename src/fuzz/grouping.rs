@@ -106,6 +106,7 @@ fn base64(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::random::Random;
 
     #[test]
     fn seeds() {
@@ -155,17 +156,14 @@ mod tests {
             "/pre",
             "\\",
         ];
-        let mut state: u64 = std::env::var("SEED").map_or(1, |seed| seed.parse().unwrap());
-        println!("SEED={state}");
-        let mut random = |below: usize| {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            (state >> 33) as usize % below
-        };
+        let mut random = Random::for_test(0);
         for _ in 0..50_000 {
-            let mut data = vec![random(64) as u8];
-            data.extend_from_slice(["", "", "/metrics/job/j", "/pre/metrics/job@base64/eA"][random(4)].as_bytes());
-            for _ in 0..random(10) {
-                data.extend_from_slice(PIECES[random(PIECES.len())].as_bytes());
+            let mut data = vec![random.below(64) as u8];
+            data.extend_from_slice(
+                ["", "", "/metrics/job/j", "/pre/metrics/job@base64/eA"][random.index(4)].as_bytes(),
+            );
+            for _ in 0..random.below(10) {
+                data.extend_from_slice(random.pick(&PIECES).as_bytes());
             }
             grouping_key(&data);
         }

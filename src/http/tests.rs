@@ -10,18 +10,6 @@ use super::*;
 use crate::limits::HEADERS_MAX;
 use crate::model::time::Timestamp;
 
-/// A reproducible sequence (xorshift64*), so that a failing run can be run again.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33) as usize % bound
-    }
-}
-
 fn sent(transcript: &Transcript) -> String {
     String::from_utf8(transcript.sent.clone()).unwrap()
 }

@@ -245,7 +245,7 @@ mod tests {
     #[test]
     fn this_process() {
         let now = std::time::SystemTime::now();
-        let values = Process::new(Timestamp(0)).readings();
+        let values = Process::new(Timestamp(0)).readings(Duration::ZERO);
         assert!(values.in_name_order().iter().all(Option::is_some), "{values:?}");
         let age = Timestamp::from_system(now).seconds() - values.start_seconds.unwrap();
         assert!((-2.0..3600.0).contains(&age), "{age}");

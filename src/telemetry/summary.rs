@@ -158,33 +158,11 @@ fn slot(step: u64) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// Numbers that look random, from a seed (splitmix64).
-    struct Random(u64);
-
-    impl Random {
-        fn unit(&mut self) -> f64 {
-            self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-            let mut z = self.0;
-            z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-            z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-            (z ^ (z >> 31)) as f64 / u64::MAX as f64
-        }
-    }
-
-    fn seed() -> u64 {
-        let seed = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok());
-        let seed = seed.unwrap_or_else(|| {
-            let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-            now.as_nanos() as u64
-        });
-        println!("SEED={seed}");
-        seed
-    }
+    use crate::random::Random;
 
     #[test]
     fn quantiles_are_close_to_those_of_a_sorted_list() {
-        let mut random = Random(seed());
+        let mut random = Random::for_test(0);
         let check = |least_log2: i32, mut draw: Box<dyn FnMut() -> f64 + '_>| {
             for len in [1, 2, 3, 9, 10, 11, 100, 10_000] {
                 let mut summary = Summary::new(least_log2);

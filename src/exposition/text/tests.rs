@@ -3,6 +3,7 @@
 use super::naive::{self, Event};
 use super::*;
 use crate::model::sample::Kind;
+use crate::random::Random;
 
 mod generate;
 
@@ -362,13 +363,13 @@ fn random_bodies_as_the_naive_parser_reads_them() {
     let mut parser = Parser::new();
     let mut accepted = 0;
     for seed in seeds.clone() {
-        let mut random = generate::Random::new(seed);
-        let names = if random.below(2) == 0 { Names::Classic } else { Names::Utf8 };
+        let mut random = Random::new(seed);
+        let names = if random.one_in(2) { Names::Classic } else { Names::Utf8 };
         let body = generate::body(&mut random);
         let expected = naive::parse(&body, names);
         accepted += u64::from(expected.1.is_ok());
         for longest in [1, 7, 100] {
-            let lens: Vec<usize> = (0..body.len()).map(|_| random.below(longest + 1)).collect();
+            let lens: Vec<usize> = (0..body.len()).map(|_| random.index(longest + 1)).collect();
             let found = naive::fast_parse(&mut parser, &body, names, &lens);
             assert_eq!(found, expected, "PUSHGATEWAY_SEED={seed} {}", body.escape_ascii());
         }

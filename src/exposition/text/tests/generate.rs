@@ -1,37 +1,10 @@
 //! Random bodies: lines of the grammar over few names, so that families meet, and now and then a byte changed.
 
-/// A small generator of random numbers (xorshift64*).
-pub struct Random(u64);
-
-impl Random {
-    pub fn new(seed: u64) -> Self {
-        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
-    }
-
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
-    }
-
-    /// A number below `bound`.
-    pub fn below(&mut self, bound: usize) -> usize {
-        ((self.next() >> 33) % bound as u64) as usize
-    }
-
-    fn one_in(&mut self, count: usize) -> bool {
-        self.below(count) == 0
-    }
-
-    fn of<'a>(&mut self, choices: &[&'a str]) -> &'a str {
-        choices[self.below(choices.len())]
-    }
-}
+use crate::random::Random;
 
 pub fn body(random: &mut Random) -> Vec<u8> {
     let mut body = String::new();
-    for _ in 0..random.below(12) {
+    for _ in 0..random.index(12) {
         line(random, &mut body);
     }
     let mut body = body.into_bytes();
@@ -46,9 +19,9 @@ fn mutate(random: &mut Random, body: &mut Vec<u8>) {
     if body.is_empty() {
         return;
     }
-    let at = random.below(body.len());
-    let byte = BYTES[random.below(BYTES.len())];
-    match random.below(4) {
+    let at = random.index(body.len());
+    let byte = BYTES[random.index(BYTES.len())];
+    match random.index(4) {
         0 => body.truncate(at),
         1 => body[at] = byte,
         2 => body.insert(at, byte),
@@ -57,9 +30,9 @@ fn mutate(random: &mut Random, body: &mut Vec<u8>) {
 }
 
 fn line(random: &mut Random, body: &mut String) {
-    *body += if random.one_in(8) { random.of(&[" ", "\t", " \t "]) } else { "" };
-    match random.below(10) {
-        0 => *body += random.of(&["", "#", "# x", "#HELP", "# EOF", "#  help a b"]),
+    *body += if random.one_in(8) { random.pick(&[" ", "\t", " \t "]) } else { "" };
+    match random.index(10) {
+        0 => *body += random.pick(&["", "#", "# x", "#HELP", "# EOF", "#  help a b"]),
         1 => help(random, body),
         2 | 3 => kind(random, body),
         4 => in_braces(random, body),
@@ -69,9 +42,9 @@ fn line(random: &mut Random, body: &mut String) {
 }
 
 fn metric_name(random: &mut Random, body: &mut String) {
-    let name = random.of(&["a", "b", "h", "h", "s", "s", "a:b", "long_name_of_a_metric", "é.x"]);
-    let suffix = random.of(&["", "", "_count", "_sum", "_bucket", "_total", "_sum_count"]);
-    match random.below(12) {
+    let name = random.pick(&["a", "b", "h", "h", "s", "s", "a:b", "long_name_of_a_metric", "é.x"]);
+    let suffix = random.pick(&["", "", "_count", "_sum", "_bucket", "_total", "_sum_count"]);
+    match random.index(12) {
         0 => *body += &format!("\"{name}{suffix}\""),
         1 if name != "é.x" => *body += &format!("{name}\"{suffix}\""),
         2 => *body += &format!("\"{name}\\\\{suffix}\""),
@@ -81,15 +54,15 @@ fn metric_name(random: &mut Random, body: &mut String) {
 }
 
 fn help(random: &mut Random, body: &mut String) {
-    *body += random.of(&["# HELP ", "#HELP\t", "#  HELP "]);
+    *body += random.pick(&["# HELP ", "#HELP\t", "#  HELP "]);
     metric_name(random, body);
-    *body += random.of(&["", " ", " x", "  x \\\\ y\\n", " \\\"é\r", "\tx", " \\q"]);
+    *body += random.pick(&["", " ", " x", "  x \\\\ y\\n", " \\\"é\r", "\tx", " \\q"]);
 }
 
 fn kind(random: &mut Random, body: &mut String) {
     *body += "# TYPE ";
     metric_name(random, body);
-    *body += random.of(&[
+    *body += random.pick(&[
         " histogram",
         " histogram",
         " summary",
@@ -106,16 +79,16 @@ fn kind(random: &mut Random, body: &mut String) {
 
 fn with_name_in_front(random: &mut Random, body: &mut String) {
     metric_name(random, body);
-    *body += random.of(&["", "", " ", "\t"]);
+    *body += random.pick(&["", "", " ", "\t"]);
     if random.one_in(3) {
         *body += " ";
     } else {
         *body += "{";
         for _ in 0..label_count(random) {
             label(random, body);
-            *body += random.of(&[",", ",", " , "]);
+            *body += random.pick(&[",", ",", " , "]);
         }
-        *body += random.of(&["}", "} ", " }", "}\t"]);
+        *body += random.pick(&["}", "} ", " }", "}\t"]);
     }
     value(random, body);
 }
@@ -123,37 +96,37 @@ fn with_name_in_front(random: &mut Random, body: &mut String) {
 fn in_braces(random: &mut Random, body: &mut String) {
     *body += "{";
     let count = label_count(random);
-    let place = random.below(count + 1);
+    let place = random.index(count + 1);
     for ix in 0..=count {
         if ix == place {
             metric_name(random, body);
         } else {
             label(random, body);
         }
-        *body += random.of(&[",", ",", ", "]);
+        *body += random.pick(&[",", ",", ", "]);
     }
     *body += "}";
     value(random, body);
 }
 
 fn label_count(random: &mut Random) -> usize {
-    if random.one_in(20) { 10 + random.below(30) } else { random.below(4) }
+    if random.one_in(20) { 10 + random.index(30) } else { random.index(4) }
 }
 
 fn label(random: &mut Random, body: &mut String) {
-    let name = random.of(&["le", "quantile", "l", "l", "l", "\"l\"", "l\"x\"", "\"é\"", "\"\\n\"", "__name__"]);
-    let name = if name == "l" { format!("l{}", random.below(1000)) } else { name.to_owned() };
+    let name = random.pick(&["le", "quantile", "l", "l", "l", "\"l\"", "l\"x\"", "\"é\"", "\"\\n\"", "__name__"]);
+    let name = if name == "l" { format!("l{}", random.index(1000)) } else { name.to_owned() };
     *body += &name;
-    *body += random.of(&["=", "=", " = "]);
+    *body += random.pick(&["=", "=", " = "]);
     let value = match name.as_str() {
-        "le" | "quantile" => random.of(&["1", "0.5", "+Inf", "NaN", "-1e3", "\\\\"]),
-        _ => random.of(&["", "x", "/var/lib", "\\\\", "\\n\\\"", "é\t\r}", "日本", "a value that is a bit longer"]),
+        "le" | "quantile" => random.pick(&["1", "0.5", "+Inf", "NaN", "-1e3", "\\\\"]),
+        _ => random.pick(&["", "x", "/var/lib", "\\\\", "\\n\\\"", "é\t\r}", "日本", "a value that is a bit longer"]),
     };
     *body += &format!("\"{value}\"");
     *body += if random.one_in(10) { " " } else { "" };
 }
 
 fn value(random: &mut Random, body: &mut String) {
-    *body += random.of(&["1", "0", "123.25", "-1", "1e3", "NaN", "+Inf", ".5", "123456789012345678", "1e-400"]);
-    *body += random.of(&["", "", "", "", "", "", " 1", " -5", "\t17", " ", " x", " 1 "]);
+    *body += random.pick(&["1", "0", "123.25", "-1", "1e3", "NaN", "+Inf", ".5", "123456789012345678", "1e-400"]);
+    *body += random.pick(&["", "", "", "", "", "", " 1", " -5", "\t17", " ", " x", " 1 "]);
 }
