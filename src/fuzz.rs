@@ -5,5 +5,6 @@ pub mod convert;
 pub mod grouping;
 pub mod http;
 pub mod protobuf;
+pub mod query;
 pub mod store;
 pub mod text;

@@ -22,6 +22,7 @@ const TARGETS: &[(&str, Body)] = &[
     ("http_connection", pushgateway::fuzz::http::http_connection),
     ("snappy_decoder", pushgateway::fuzz::coding::snappy_decoder),
     ("protobuf_reader", pushgateway::fuzz::protobuf::protobuf_reader),
+    ("query_string", pushgateway::fuzz::query::query_string),
     ("store_ops", pushgateway::fuzz::store::store_ops),
     ("text_parser", pushgateway::fuzz::text::text_parser),
 ];
