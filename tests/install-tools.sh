@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what the tests need, and only what is missing: programs from Debian, the Python and Node clients into the
-# target directory, the Rust components of the toolchain in use.
+# Installs what the tests need, and only what is missing: programs from Debian, the Python, Node and Rust clients into
+# the target directory, the Rust components of the toolchain in use.
 # usage: install-tools.sh TARGET_DIRECTORY
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -28,6 +28,8 @@ command -v curl >/dev/null || packages+=(curl)
 command -v c++ >/dev/null || packages+=(g++)
 command -v node >/dev/null && command -v npm >/dev/null || packages+=(nodejs npm)
 python3 -c 'import venv, ensurepip' 2>/dev/null || packages+=(python3 python3-venv)
+# The Rust client links OpenSSL.
+pkg-config --exists openssl 2>/dev/null || packages+=(pkg-config libssl-dev)
 [ ${#packages[@]} = 0 ] || install_packages "${packages[@]}"
 
 # A virtual environment that was moved or half made is made anew.
@@ -41,6 +43,12 @@ if ! cmp -s clients/node/package.json "$target/clients-node/package.json" || [ !
   mkdir -p "$target/clients-node"
   cp clients/node/package.json "$target/clients-node/"
   npm install --prefix "$target/clients-node" --silent --no-audit --no-fund --ignore-scripts
+fi
+
+# Cargo knows what is up to date, but asks the registry first if it was never asked before.
+rust_client=$target/clients-rust/debug/push
+if ! [ "$rust_client" -nt clients/rust/src/main.rs ] || ! [ "$rust_client" -nt clients/rust/Cargo.lock ]; then
+  cargo build --locked --quiet --manifest-path clients/rust/Cargo.toml --target-dir "$target/clients-rust"
 fi
 
 cargo fmt --version >/dev/null 2>&1 || rustup component add rustfmt

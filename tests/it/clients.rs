@@ -1,4 +1,4 @@
-//! Real clients push to the gateway: Python's `prometheus_client`, Node's `prom-client` and curl.
+//! Real clients push to the gateway: Python's `prometheus_client`, Node's `prom-client`, Rust's `prometheus` and curl.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -121,6 +121,49 @@ fn node(gateway: &Server, action: &str) {
     command.env("NODE_PATH", modules.join("node_modules")).arg(script).args([&gateway.addr.to_string(), action]);
     let output = tools::run(&mut command, b"", &install);
     assert!(output.status.success(), "push.js {action}: {}\nif a module is missing: {install}", tools::said(&output));
+}
+
+/// What `tests/clients/rust` leaves in the scrape, all of it.
+const RUST_LINES: &[&str] = &[
+    "# HELP rust_added One gauge.",
+    "# TYPE rust_added gauge",
+    r#"rust_added{instance="",job="replaced"} 3"#,
+    "# HELP rust_collected One gauge.",
+    "# TYPE rust_collected gauge",
+    r#"rust_collected{instance="",job="Zürich & co",sign="+&=@:"} 0"#,
+    "# HELP rust_new One gauge.",
+    "# TYPE rust_new gauge",
+    r#"rust_new{instance="",job="replaced"} 2"#,
+    r#"# HELP rust_progress Progress, "quoted" \\ and\nbroken."#,
+    "# TYPE rust_progress gauge",
+    r#"rust_progress{instance="db1",job="rust",place="Frankfurt am Main",step="a \"b\" \\ c\nd"} 0.25"#,
+    "# HELP rust_rows_total Rows written.",
+    "# TYPE rust_rows_total counter",
+    r#"rust_rows_total{instance="db1",job="rust",place="Frankfurt am Main",table="users"} 3"#,
+    "# HELP rust_size_bytes Size.",
+    "# TYPE rust_size_bytes histogram",
+    r#"rust_size_bytes_bucket{instance="db1",job="rust",place="Frankfurt am Main",le="1"} 0"#,
+    r#"rust_size_bytes_bucket{instance="db1",job="rust",place="Frankfurt am Main",le="10"} 1"#,
+    r#"rust_size_bytes_bucket{instance="db1",job="rust",place="Frankfurt am Main",le="1e+06"} 1"#,
+    r#"rust_size_bytes_bucket{instance="db1",job="rust",place="Frankfurt am Main",le="+Inf"} 2"#,
+    r#"rust_size_bytes_sum{instance="db1",job="rust",place="Frankfurt am Main"} 1.000000005e+09"#,
+    r#"rust_size_bytes_count{instance="db1",job="rust",place="Frankfurt am Main"} 2"#,
+];
+
+/// It sends delimited protobuf.
+#[test]
+fn rust_pushes_every_kind_of_metric() {
+    let gateway = Server::start(&[], "");
+    let program = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("clients-rust/debug/push");
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("clients-rust");
+    let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients/rust/Cargo.toml");
+    let (target, project) = (target.display(), project.display());
+    let build = format!("cargo build --locked --manifest-path {project} --target-dir {target}");
+    let output = tools::run(Command::new(program).arg(gateway.addr.to_string()), b"", &build);
+    assert!(output.status.success(), "the Rust client: {}", tools::said(&output));
+    let scrape = gateway.scrape();
+    let lines: Vec<&str> = scrape.lines().filter(|line| line.contains("rust_")).collect();
+    assert_eq!(lines, RUST_LINES, "{scrape}");
 }
 
 #[test]
