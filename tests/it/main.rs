@@ -12,6 +12,7 @@ mod gzip;
 mod prefixes;
 mod prometheus;
 mod query;
+mod roundtrip;
 mod seeds;
 mod server;
 mod tidy;

@@ -19,6 +19,11 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 const PUSHED: &str = "# TYPE backup_rows counter\nbackup_rows{table=\"users\"} 42\nbackup_rows{table=\"orders\"} 7\n";
 
+/// `nh` in delimited protobuf: eight observations in native buckets, whose sum is 12.5.
+const NATIVE: &[u8] = b"\x44\x0a\x02nh\x12\x06native\x18\x04\x22\x34\x3a\x32\x08\x08\x11\0\0\0\0\0\0\x29\x40\x28\x02\
+    \x31\xfc\xa9\xf1\xd2\x4d\x62\x50\x3f\x38\x01\x62\x04\x08\x00\x10\x02\x62\x04\x08\x04\x10\x01\x68\x02\x68\x02\
+    \x68\x01\x4a\x04\x08\x02\x10\x01\x50\x06";
+
 #[test]
 fn pushed_series_are_scraped_with_their_own_labels_and_go_stale() {
     let gateway = Server::start(&[], "");
@@ -62,14 +67,28 @@ fn protobuf_is_scraped_where_prometheus_prefers_it() {
     prometheus.wait_for("u_x", &series("u_x", "5"));
     let buckets = json!([[{"job": "report"}, "5"]]);
     prometheus.wait_for("sum%20by%20(job)%20(h_bucket)", &buckets);
-    let accept = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited";
-    let request = format!(
-        "GET /metrics HTTP/1.1\r\nHost: h\r\nAccept: {accept}\r\nAccept-Encoding: gzip\r\n\
-        Connection: close\r\n\r\n"
-    );
-    let response = wire::exchange(gateway.addr, request.as_bytes(), "GET", false, wire::TIMEOUT);
+    let headers = format!("Accept: {}\r\nAccept-Encoding: gzip\r\n", wire::DELIMITED);
+    let response = wire::request_with(gateway.addr, "GET", "/metrics", &headers, None);
     assert_eq!(response.header("Content-Encoding").as_deref(), Some("gzip"));
     assert!(response.text().windows(3).any(|bytes| bytes == b"u_x"));
+
+    // A native histogram comes through, with the labels it was pushed with.
+    let content_type = format!("Content-Type: {}\r\n", wire::DELIMITED);
+    let path = "/metrics/job/native/instance/db1";
+    let response = wire::request_with(gateway.addr, "PUT", path, &content_type, Some(NATIVE));
+    assert_eq!(response.status, Some(200), "{}", response.text_lossy());
+    let labels = json!({"instance": "db1", "job": "native"});
+    prometheus.wait_for("histogram_count(nh)", &json!([[labels, "8"]]));
+    prometheus.wait_for("histogram_sum(nh)", &json!([[labels, "12.5"]]));
+    let histogram = json!({"count": "8", "sum": "12.5", "buckets": [
+        [1, "-1.414213562373095", "-1", "3"],
+        [3, "-0.001", "0.001", "1"],
+        [0, "0.7071067811865475", "1", "1"],
+        [0, "1", "1.414213562373095", "2"],
+        [0, "2.82842712474619", "4", "1"],
+    ]});
+    let labels = json!({"__name__": "nh", "instance": "db1", "job": "native"});
+    prometheus.wait_for("nh", &json!([[labels, histogram]]));
 }
 
 #[test]
@@ -177,10 +196,11 @@ impl Drop for Prometheus {
     }
 }
 
-/// The result of an instant query as sorted pairs of labels and value; null while there is none.
+/// The result of an instant query as sorted pairs of labels and value, be it a histogram; null while there is none.
 fn result(document: &Value) -> Value {
     let Some(series) = document["data"]["result"].as_array() else { return Value::Null };
-    let mut pairs: Vec<Value> = series.iter().map(|one| json!([one["metric"], one["value"][1]])).collect();
+    let value = |one: &Value| one.get("histogram").unwrap_or(&one["value"])[1].clone();
+    let mut pairs: Vec<Value> = series.iter().map(|one| json!([one["metric"], value(one)])).collect();
     pairs.sort_by_key(Value::to_string);
     Value::Array(pairs)
 }

@@ -52,11 +52,20 @@ impl Response {
     }
 }
 
+/// The media type of delimited protobuf.
+pub const DELIMITED: &str =
+    "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited";
+
 /// One request with a Host header and `Connection: close`.
 pub fn request(addr: SocketAddr, method: &str, path: &str, body: Option<&[u8]>) -> Response {
+    request_with(addr, method, path, "", body)
+}
+
+/// The same with further header lines, each with its CRLF.
+pub fn request_with(addr: SocketAddr, method: &str, path: &str, headers: &str, body: Option<&[u8]>) -> Response {
     let length = body.map_or(String::new(), |body| format!("Content-Length: {}\r\n", body.len()));
     let mut bytes =
-        format!("{method} {path} HTTP/1.1\r\nHost: {addr}\r\nConnection: close\r\n{length}\r\n").into_bytes();
+        format!("{method} {path} HTTP/1.1\r\nHost: {addr}\r\nConnection: close\r\n{headers}{length}\r\n").into_bytes();
     bytes.extend_from_slice(body.unwrap_or_default());
     exchange(addr, &bytes, method, false, TIMEOUT)
 }

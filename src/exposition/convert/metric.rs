@@ -101,7 +101,7 @@ impl Assembler {
     }
 
     /// Counts are integers unless one of them is not; then all are doubles (SPEC 3.8). A bucket without bound that
-    /// counts everything is left out: lines always have it, and readers of messages add it themselves.
+    /// counts everything is left out behind the others: lines always have it, and readers of messages add it there.
     fn write_histogram(&self, out: &mut Vec<u8>, count: f64) {
         let is_whole = |count: f64| (0.0..COUNT_END).contains(&count) && count.fract() == 0.0;
         let is_integer = is_whole(count) && self.bounds.iter().all(|(_, count)| is_whole(*count));
@@ -109,8 +109,7 @@ impl Assembler {
             wire::write_uint(out, SAMPLE_COUNT, count as u64);
         }
         wire::write_double(out, SAMPLE_SUM, self.sum);
-        let is_implied = |bound: f64, value: f64| bound == f64::INFINITY && value.to_bits() == count.to_bits();
-        for (bound, value) in self.bounds.iter().filter(|(bound, value)| !is_implied(*bound, *value)) {
+        for (bound, value) in self.stated_bounds(count) {
             wire::write_nested(out, BOUNDS, |out| {
                 if is_integer {
                     wire::write_uint(out, BUCKET_COUNT, *value as u64);
@@ -123,6 +122,18 @@ impl Assembler {
         }
         if !is_integer {
             wire::write_double(out, HISTOGRAM_COUNT_FLOAT, count);
+        }
+    }
+
+    /// The buckets without the last one, if that is what readers would add.
+    fn stated_bounds(&self, count: f64) -> &[(f64, f64)] {
+        match self.bounds.split_last() {
+            Some(((f64::INFINITY, value), others))
+                if value.to_bits() == count.to_bits() && others.iter().all(|(bound, _)| *bound != f64::INFINITY) =>
+            {
+                others
+            }
+            _ => &self.bounds,
         }
     }
 }

@@ -118,7 +118,12 @@ fn take_line(family: &mut Family, line: Line<'_>, escaping: Escaping, pending: &
     }
     let mut parts: Vec<String> = Vec::new();
     if family.kind == 4 {
-        pending.retain(|(bound, count)| bound != "inf" || *count != number(line.value));
+        let buckets: Vec<_> = pending.iter().filter(|(bound, _)| bound != "sum").collect();
+        let unbounded: Vec<_> = buckets.iter().filter(|(bound, _)| bound == "inf").collect();
+        let is_last = buckets.last().is_some_and(|(bound, count)| bound == "inf" && *count == number(line.value));
+        if is_last && unbounded.len() == 1 {
+            pending.retain(|(bound, _)| bound != "inf");
+        }
     }
     parts.extend(pending.drain(..).map(|(bound, value)| format!("{bound} {value}")));
     parts.push(number(line.value));
