@@ -189,11 +189,12 @@ fn tested_lines(text: &str) -> usize {
     scan::test_items(&code).into_iter().map(|item| code[item].matches('\n').count() + 1).sum()
 }
 
-/// The files below `src` but for modules declared under `#[cfg(test)]`.
+/// The files below `src` but for modules declared under `#[cfg(test)]` and the modules inside them.
 fn production_files() -> Vec<Source> {
     let mut files = rust_files("src");
     let tests: Vec<String> = files.iter().flat_map(test_modules).collect();
-    files.retain(|source| !tests.contains(&source.path));
+    let is_inside = |path: &str, test: &String| path.starts_with(&test.replace(".rs", "/"));
+    files.retain(|source| !tests.iter().any(|test| *test == source.path || is_inside(&source.path, test)));
     files
 }
 
