@@ -61,6 +61,12 @@ impl Server {
         response.text_lossy()
     }
 
+    /// Sends it a signal by its name, as an operator would.
+    pub fn signal(&self, name: &str) {
+        let status = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status();
+        assert!(status.expect("kill can be run").success(), "kill -s {name}");
+    }
+
     /// Waits until the process has ended by itself.
     pub fn wait_for_exit(&mut self) -> Option<ExitStatus> {
         let end = Instant::now() + PATIENCE;
