@@ -83,20 +83,24 @@ pub fn families_of_text(text: &[u8], escaping: Escaping) -> Vec<Family> {
         escaping.write(&mut name, header.name);
         let kinds = [&b"counter"[..], b"gauge", b"summary", b"untyped", b"histogram"];
         let kind = kinds.iter().position(|kind| *kind == header.rest).expect("a known kind") as u64;
-        let help = help.take().map(|help| replaced(&replaced(&help, b"\\\\", b"\0\0"), b"\\n", b"\n"));
-        let help = help.map(|help| replaced(&help, b"\0\0", b"\\"));
+        let help = help.take().map(|help| plain_help(&help));
         families.push(Family { name, help, kind, metrics: Vec::new() });
     }
     families
 }
 
-fn replaced(text: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
+/// A finished help text holds two escapes and no other backslash.
+fn plain_help(escaped: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
-    let mut at = 0;
-    while at < text.len() {
-        let found = text[at..].starts_with(from);
-        out.extend_from_slice(if found { to } else { &text[at..=at] });
-        at += if found { from.len() } else { 1 };
+    let mut rest = escaped;
+    while let Some(first) = rest.first() {
+        let (plain, len) = match rest {
+            [b'\\', b'\\', ..] => (b'\\', 2),
+            [b'\\', b'n', ..] => (b'\n', 2),
+            _ => (*first, 1),
+        };
+        out.push(plain);
+        rest = &rest[len..];
     }
     out
 }
