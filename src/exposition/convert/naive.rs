@@ -109,13 +109,13 @@ fn take_line(family: &mut Family, line: Line<'_>, escaping: Escaping, pending: &
     let number = |text: &str| format!("{:?}", number::parse(text.as_bytes()).expect("a number"));
     let mut labels: Vec<_> = label_pairs(line.labels).collect();
     let is_compound = matches!(family.kind, 2 | 4);
-    if is_compound && line.name.ends_with("_sum") && !matches!(labels.last(), Some(("quantile", _))) {
+    let bound = if family.kind == 4 { "le" } else { "quantile" };
+    let has_bound = matches!(labels.last(), Some((name, _)) if *name == bound);
+    if is_compound && !has_bound && line.name.ends_with("_sum") {
         pending.push(("sum".to_owned(), number(line.value)));
         return;
     }
-    let bound = if family.kind == 4 { "le" } else { "quantile" };
-    let is_count = line.name.ends_with("_count") && !matches!(labels.last(), Some((name, _)) if *name == bound);
-    if is_compound && !is_count {
+    if is_compound && has_bound {
         let (_, bound) = labels.pop().expect("a bound");
         pending.push((number(bound), number(line.value)));
         return;
