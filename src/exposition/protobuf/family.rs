@@ -105,7 +105,7 @@ fn read_metric<S: WholeSink>(
         match (field.number, field.value) {
             (1, Value::Bytes(label)) => labels.push(read_label(label)?),
             (6, Value::Varint(milliseconds)) => timestamp = Some(milliseconds as i64),
-            (number, Value::Bytes(bytes)) if number == wanted => add_value(&mut value, bytes),
+            (number, Value::Bytes(bytes)) if number == wanted => add_value(&mut value, bytes, value_message(number))?,
             (number @ (2..=5 | 7), Value::Bytes(bytes)) => value_message(number).check(bytes)?,
             _ => {}
         }
@@ -140,12 +140,19 @@ fn value_message(number: u32) -> Message {
     }
 }
 
-/// A message that comes in several pieces is the message that they are one after the other.
-fn add_value<'a>(value: &mut Option<Cow<'a, [u8]>>, bytes: &'a [u8]) {
+/// A message that comes in several pieces is the message that they are one after the other, if each is one by itself.
+fn add_value<'a>(value: &mut Option<Cow<'a, [u8]>>, bytes: &'a [u8], message: Message) -> Result<(), Malformed> {
     match value {
         None => *value = Some(Cow::Borrowed(bytes)),
-        Some(value) => value.to_mut().extend_from_slice(bytes),
+        Some(value) => {
+            if let Cow::Borrowed(first) = value {
+                message.check(first)?;
+            }
+            message.check(bytes)?;
+            value.to_mut().extend_from_slice(bytes);
+        }
     }
+    Ok(())
 }
 
 fn read_label(message: &[u8]) -> Result<RawLabel<'_>, Malformed> {
