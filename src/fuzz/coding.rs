@@ -18,8 +18,10 @@ pub fn gzip_decoder(data: &[u8]) {
     if outcome.error.is_none() && outcome.data.len() < DATA_BYTES_MAX {
         let mut expected = Vec::new();
         let read = flate2::read::MultiGzDecoder::new(data).read_to_end(&mut expected);
-        assert!(read.is_ok(), "decoded what flate2 does not: {read:?}");
-        assert!(outcome.data == expected, "decoded to something else");
+        // A reserved flag in a header is an error to flate2; the original looks at those it knows.
+        let is_stricter = read.as_ref().is_err_and(|error| error.kind() == std::io::ErrorKind::InvalidInput);
+        assert!(read.is_ok() || is_stricter, "decoded what flate2 does not: {read:?}");
+        assert!(is_stricter || outcome.data == expected, "decoded to something else");
     }
 }
 
