@@ -108,11 +108,6 @@ impl Reactor {
         self.listeners.clear();
     }
 
-    /// How many listeners there are.
-    pub fn listener_count(&self) -> usize {
-        self.listeners.len()
-    }
-
     /// Waits until something is ready or the time is up; what is ready is then in [`Reactor::ready`].
     pub fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
         match self.poll.poll(&mut self.events, timeout) {
