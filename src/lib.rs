@@ -13,6 +13,7 @@ pub mod http;
 pub mod net;
 pub mod store;
 
+pub mod persist;
 pub mod telemetry;
 
 pub mod app;

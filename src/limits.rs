@@ -63,6 +63,12 @@ pub const DISCARDS_PER_TURN_MAX: usize = 2048;
 /// Wiped stores that wait to be freed; with one more, the oldest is freed at once.
 pub const WIPES_PENDING_MAX: usize = 8;
 
+// ---- persistence ----
+
+/// What is compressed at once in the record of a group, bytes: all of a usual group, and a length that fits in three
+/// bytes.
+pub const RECORD_BLOCK_BYTES: usize = 64 << 10;
+
 // ---- http ----
 
 /// Request line and headers together, bytes (SPEC 1.6: 1 MiB + 4 KiB, then 431).
@@ -213,5 +219,6 @@ const _: () = {
     assert!(GROUPS_LISTED_DEFAULT <= GROUPS_LISTED_MAX, "the default can be asked for, too");
     assert!(PARSER_RETAINED_BYTES_MAX < LINE_BYTES_MAX, "the longest line is unusual");
     assert!(ENTRY_SHARED_BYTES_MAX * 2 <= PAGE_BYTES, "a split page must have room for the entry that split it");
+    assert!(RECORD_BLOCK_BYTES < 1 << 23, "snappy adds a sixth at most, and lengths are kept in three bytes");
     assert!(PAGE_BYTES <= 1 << 16, "offsets inside a page fit in 16 bits and one");
 };

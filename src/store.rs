@@ -16,6 +16,7 @@ mod key;
 mod line;
 mod pages;
 mod problem;
+mod restore;
 mod staged;
 mod view;
 mod whole;
@@ -41,6 +42,7 @@ pub use entry::{Entry, FamilyId, GroupId};
 pub use key::GroupKey;
 pub use pages::Snapshot;
 pub use problem::Problems;
+pub use restore::{StoredFamily, StoredGroup};
 pub use staged::{LineNote, Remark, Staged};
 pub use view::{FamilyView, GroupSnapshot, GroupView, LineCursor, Lines};
 
@@ -102,7 +104,9 @@ pub struct Store {
     details: Details,
     /// Working memory: the families of the push at hand.
     resolved: Vec<Resolved>,
-    /// Working memory: text of one entry.
+    /// Working memory: text of one entry that is pushed.
+    joined: Vec<u8>,
+    /// Working memory: text of one entry that the store writes itself.
     text: Vec<u8>,
     /// Working memory: the name of one series.
     part: String,
@@ -137,6 +141,7 @@ impl Store {
             details: Details::default(),
             quoted_groups: 0,
             resolved: Vec::new(),
+            joined: Vec::new(),
             text: Vec::new(),
             part: String::new(),
         }
@@ -358,8 +363,8 @@ impl Store {
         }
         let group = self.catalog.add_group(staged.key().clone());
         self.add_holdings(group, &[FamilyId::PUSH_TIME, FamilyId::FAILURE_TIME].map(|family| (family, Kind::Gauge)));
-        self.write_time(group, FamilyId::PUSH_TIME, staged, Timestamp::default(), at);
-        self.write_time(group, FamilyId::FAILURE_TIME, staged, Timestamp::default(), at);
+        self.write_time(group, FamilyId::PUSH_TIME, staged.group_labels(), Timestamp::default(), at);
+        self.write_time(group, FamilyId::FAILURE_TIME, staged.group_labels(), Timestamp::default(), at);
         Ok(group)
     }
 
@@ -374,14 +379,14 @@ impl Store {
 
     fn note_failure(&mut self, group: GroupId, staged: &Staged, at: Timestamp) {
         self.catalog.group_mut(group).failed = at;
-        self.write_time(group, FamilyId::FAILURE_TIME, staged, at, at);
+        self.write_time(group, FamilyId::FAILURE_TIME, staged.group_labels(), at, at);
     }
 
-    fn write_time(&mut self, group: GroupId, family: FamilyId, staged: &Staged, value: Timestamp, at: Timestamp) {
+    fn write_time(&mut self, group: GroupId, family: FamilyId, labels: &[u8], value: Timestamp, at: Timestamp) {
         self.text.clear();
         self.text.extend_from_slice(staged::RESERVED_NAMES[family.0 as usize].as_bytes());
         self.text.push(b'{');
-        self.text.extend_from_slice(staged.group_labels());
+        self.text.extend_from_slice(labels);
         self.text.extend_from_slice(b"} ");
         number::write(&mut self.text, value.seconds());
         self.text.push(b'\n');
@@ -430,7 +435,7 @@ impl Store {
         self.enter_notes(group, staged, resolved);
         self.enter_details(group, staged, resolved);
         self.catalog.group_mut(group).pushed = at;
-        self.write_time(group, FamilyId::PUSH_TIME, staged, at, at);
+        self.write_time(group, FamilyId::PUSH_TIME, staged.group_labels(), at, at);
     }
 
     /// Removes what the group holds beyond the families of a push.
@@ -447,41 +452,50 @@ impl Store {
     }
 
     fn apply_family(&mut self, group: GroupId, staged: &mut Staged, Resolved { id, ix }: Resolved, at: Timestamp) {
+        let entry = Entry { family: id, group };
+        let (kind, metrics) = (staged.pushed(ix).kind(), staged.pushed(ix).metrics());
         if staged.pushed(ix).is_empty() {
-            return self.apply_empty(group, staged, Resolved { id, ix }, at);
+            return self.write_empty(entry, kind, staged.help(ix), at);
         }
-        let holding = self.catalog.group_mut(group).holding_mut(id).expect("the holding was added before");
-        if holding.home.is_none() {
-            holding.help = None;
-        }
-        let help_changes = self.update_help(group, id, staged.help(ix));
-        let holding = self.catalog.group_mut(group).holding_mut(id).expect("the holding was added before");
-        holding.metrics = staged.pushed(ix).metrics();
-        holding.written = at;
-        let kind = staged.pushed(ix).kind();
+        let help_changes = self.update_help(entry, staged.help(ix));
+        let mut joined = std::mem::take(&mut self.joined);
+        let text = staged.take_text(ix, &mut joined);
+        self.write_family(entry, kind, metrics, text, help_changes, at);
+        self.joined = joined;
+    }
+
+    /// Writes the lines of a family that a group holds; `help_changes` tells whether its header has to change, too.
+    fn write_family(
+        &mut self,
+        entry: Entry,
+        kind: Kind,
+        metrics: u32,
+        text: EntryText<'_>,
+        help_changes: bool,
+        at: Timestamp,
+    ) {
+        let holding = self.catalog.held_mut(entry);
+        (holding.metrics, holding.written) = (metrics, at);
         let old = std::mem::replace(&mut holding.kind, kind);
-        let kind_changes = old != kind && self.catalog.change_kind(id, old, kind);
-        let text = staged.take_text(ix, &mut self.text);
-        self.pages.put(&mut self.catalog, Entry { family: id, group }, text);
+        let kind_changes = old != kind && self.catalog.change_kind(entry.family, old, kind);
+        self.pages.put(&mut self.catalog, entry, text);
         if kind_changes || help_changes {
-            self.show_header(id);
+            self.show_header(entry.family);
         } else {
-            self.show_header_if_new(id);
+            self.show_header_if_new(entry.family);
         }
     }
 
     /// A family without metrics: held, but nothing of it is shown (SPEC 4.3).
-    fn apply_empty(&mut self, group: GroupId, staged: &Staged, Resolved { id, ix }: Resolved, at: Timestamp) {
-        let entry = Entry { family: id, group };
-        let kind = staged.pushed(ix).kind();
-        let holding = self.catalog.group_mut(group).holding_mut(id).expect("the holding was added before");
-        (holding.metrics, holding.written, holding.help) = (0, at, staged.help(ix).map(Rc::from));
+    fn write_empty(&mut self, entry: Entry, kind: Kind, help: Option<&[u8]>, at: Timestamp) {
+        let holding = self.catalog.held_mut(entry);
+        (holding.metrics, holding.written, holding.help) = (0, at, help.map(Rc::from));
         let old = std::mem::replace(&mut holding.kind, kind);
         if holding.home.is_some() {
             self.pages.remove(&mut self.catalog, entry);
         }
-        let kind_changes = old != kind && self.catalog.change_kind(id, old, kind);
-        self.repair_header(id, kind_changes);
+        let kind_changes = old != kind && self.catalog.change_kind(entry.family, old, kind);
+        self.repair_header(entry.family, kind_changes);
     }
 
     /// Puts the details of the pushed families in the place of those that they had.
@@ -571,11 +585,14 @@ impl Store {
 
     /// Takes over the help that a group pushed with a family; whether the one shown changes. The one shown is always
     /// that of some group, if any has one.
-    fn update_help(&mut self, group: GroupId, id: FamilyId, help: Option<&[u8]>) -> bool {
-        let family = self.catalog.family(id);
+    fn update_help(&mut self, entry: Entry, help: Option<&[u8]>) -> bool {
+        let family = self.catalog.family(entry.family);
         let is_own = family.own.is_some();
         let shown = family.help.as_ref().filter(|shown| Some(&***shown) == help).cloned();
-        let holding = self.catalog.group_mut(group).holding_mut(id).expect("the holding was added before");
+        let holding = self.catalog.held_mut(entry);
+        if holding.home.is_none() {
+            holding.help = None;
+        }
         if holding.help.as_deref() == help {
             return false;
         }
@@ -584,13 +601,13 @@ impl Store {
         if is_own {
             return false;
         }
-        let family = self.catalog.family_mut(id);
+        let family = self.catalog.family_mut(entry.family);
         if family.help.is_none() {
             family.help = pushed;
             return family.help.is_some();
         }
         drop(pushed);
-        self.repair_help(id)
+        self.repair_help(entry.family)
     }
 
     /// Chooses another help text for a family if no group has the one that is shown; whether it did.

@@ -351,6 +351,14 @@ impl Catalog {
         }
     }
 
+    /// What the group of an entry holds of its family, to change it.
+    ///
+    /// # Panics
+    /// If the group does not hold it.
+    pub fn held_mut(&mut self, entry: Entry) -> &mut Holding {
+        self.group_mut(entry.group).holding_mut(entry.family).expect("only families that are held are changed")
+    }
+
     /// Notes where an entry stands from now on.
     pub fn set_home(&mut self, entry: Entry, home: Option<Home>) {
         if entry.group == GroupId::HEADER {

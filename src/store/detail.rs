@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher};
 use std::ops::Range;
+use std::rc::Rc;
 
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
@@ -80,6 +81,11 @@ pub struct Block {
 }
 
 impl Block {
+    /// Label sets and messages, in the order pushed.
+    pub fn items(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.items.iter().map(|item| (&self.bytes[item.labels.clone()], &self.bytes[item.message.clone()]))
+    }
+
     fn labels(&self, item: u32) -> &[u8] {
         &self.bytes[self.items[item as usize].labels.clone()]
     }
@@ -95,7 +101,7 @@ struct Place {
 /// All details that are stored.
 #[derive(Debug, Default)]
 pub struct Details {
-    blocks: Slab<Block>,
+    blocks: Slab<Rc<Block>>,
     by_entry: HashMap<Entry, u32>,
     /// By family and label set.
     by_series: HashTable<Place>,
@@ -109,7 +115,7 @@ impl Details {
     }
 
     /// The blocks alone, to be freed one by one.
-    pub fn into_blocks(self) -> Slab<Block> {
+    pub fn into_blocks(self) -> Slab<Rc<Block>> {
         self.blocks
     }
 
@@ -124,11 +130,16 @@ impl Details {
         Some(&block.bytes[block.items[place.item as usize].message.clone()])
     }
 
+    /// The details of an entry, held alive.
+    pub fn block(&self, entry: Entry) -> Option<Rc<Block>> {
+        self.by_entry.get(&entry).map(|at| Rc::clone(&self.blocks[*at as usize]))
+    }
+
     /// Puts the details of a pushed family in the place of those that the entry had.
     pub fn replace(&mut self, entry: Entry, staged: &StagedDetails, family: FamilyIx) {
         self.remove(entry);
         let Some(block) = staged.block(family, entry) else { return };
-        let at = self.blocks.insert(block) as u32;
+        let at = self.blocks.insert(Rc::new(block)) as u32;
         self.by_entry.insert(entry, at);
         let Self { blocks, by_series, hasher, .. } = self;
         let hash_of = |place: &Place| {

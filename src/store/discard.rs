@@ -24,7 +24,7 @@ pub struct Discarded {
     /// Its notes.
     pub notes: hash_map::IntoIter<Entry, Rc<[LineNote]>>,
     /// Its details.
-    pub details: IntoIter<Block>,
+    pub details: IntoIter<Rc<Block>>,
 }
 
 impl Discarded {

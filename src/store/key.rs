@@ -23,6 +23,27 @@ impl GroupKey {
         key
     }
 
+    /// The key whose comparable form this is; `None` if it is that of no key.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let mut texts = Vec::new();
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let mut text = Vec::new();
+            loop {
+                let end = memchr(END, rest)?;
+                text.extend_from_slice(&rest[..end]);
+                rest = &rest[end + 1..];
+                let Some(behind) = rest.strip_prefix(&[ZERO_FOLLOWS]) else { break };
+                text.push(END);
+                rest = behind;
+            }
+            texts.push(String::from_utf8(text).ok()?);
+        }
+        let labels = texts.chunks_exact(2).map(|pair| (&*pair[0], &*pair[1]));
+        let is_sorted = labels.clone().is_sorted_by(|left, right| left.0 < right.0);
+        (is_sorted && texts.len().is_multiple_of(2) && !texts.is_empty()).then(|| Self::new(labels))
+    }
+
     /// Forgets all labels, keeping the memory.
     pub fn clear(&mut self) {
         self.0.clear();
@@ -128,11 +149,19 @@ mod tests {
             let back: Vec<_> = key.labels().map(|(name, value)| (name.into_owned(), value.into_owned())).collect();
             let expected: Vec<_> = labels.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
             assert_eq!(back, expected);
+            assert_eq!(GroupKey::from_bytes(key.as_bytes()), (!labels.is_empty()).then_some(key));
         };
         check(&[]);
         check(&[("job", "j")]);
         check(&[("a", ""), ("job", "é日")]);
         check(&[("a", "\0"), ("b", "x\0\0y"), ("job", "\0\0")]);
+    }
+
+    #[test]
+    fn other_bytes_are_no_key() {
+        for bytes in [&b"job"[..], b"job\0", b"job\0j", b"job\0j\0a\0b\0", b"j\0\xff\0", b"\xc3\0j\0", b"a\0b\0a\0c\0"] {
+            assert_eq!(GroupKey::from_bytes(bytes), None, "{bytes:?}");
+        }
     }
 
     #[test]

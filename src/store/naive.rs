@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt::Write;
 use std::io::Read;
 
-use super::{Deflater, GroupKey, MEMBER_HEADER, Mode, Refusal, Snapshot, Staged, Store};
+use super::{Deflater, GroupKey, GroupSnapshot, MEMBER_HEADER, Mode, Refusal, Snapshot, Staged, Store};
 use crate::model::sample::{FamilyIx, Kind, Label, Metric, MetricValue, Part, RawLabel, Sample, Sink, WholeSink};
 use crate::model::time::Timestamp;
 
@@ -164,6 +164,19 @@ impl Twins {
         if self.held.len() > 3 {
             self.held.remove(0);
         }
+    }
+
+    /// Goes on with a new store: `keep` puts each group that it is shown back into it. Compares everything.
+    pub fn restart(&mut self, keep: &mut dyn FnMut(&GroupSnapshot, &mut Store)) {
+        let mut twins = Self::new(if self.store.is_checked() { Store::new() } else { Store::unchecked() });
+        for group in self.store.groups() {
+            keep(&group.snapshot(), &mut twins.store);
+        }
+        for (at, value) in self.state.own.iter().enumerate().filter_map(|(at, value)| Some((at, (*value)?))) {
+            twins.store.set_own(self.own[at], own_lines(at, value).as_bytes());
+        }
+        self.store = twins.store;
+        self.compare();
     }
 
     fn push(&mut self, push: &Push) {

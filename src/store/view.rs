@@ -11,10 +11,11 @@ use smallvec::SmallVec;
 
 use super::Store;
 use super::catalog::{Group, Holding};
+use super::detail::Block;
 use super::entry::{Entry, FamilyId, GroupId};
 use super::key::GroupKey;
 use super::pages::Piece;
-use super::staged::LineNote;
+use super::staged::{LineNote, RESERVED_NAMES};
 use crate::model::line::Line;
 use crate::model::sample::Kind;
 use crate::model::time::Timestamp;
@@ -71,7 +72,9 @@ impl<'a> GroupView<'a> {
     pub fn snapshot(&self) -> GroupSnapshot {
         let mut families: Vec<_> = self.group.holdings.iter().map(|holding| self.family(holding)).collect();
         families.sort_unstable_by(|left, right| left.name.cmp(&right.name));
-        GroupSnapshot { key: self.group.key.clone(), last_push_successful: self.last_push_successful(), families }
+        let Group { key, pushed, failed, has_quoted_names, .. } = self.group;
+        let (pushed, failed) = (*pushed, *failed);
+        GroupSnapshot { key: key.clone(), pushed, failed, has_quoted_names: *has_quoted_names, families }
     }
 
     /// Every group holds the push times, which have the lowest ids.
@@ -88,7 +91,9 @@ impl<'a> GroupView<'a> {
             name: Rc::clone(&family.name),
             kind: holding.kind,
             help: if is_own { family.help.clone() } else { holding.help.clone() },
+            metrics: holding.metrics,
             written: holding.written,
+            details: store.details.block(entry),
             notes: store.notes.get(&entry).cloned(),
             pieces: holding.home.map_or_else(SmallVec::new, |_| store.pages.pieces(&store.catalog, entry).collect()),
         }
@@ -98,9 +103,14 @@ impl<'a> GroupView<'a> {
 /// A group as it was at one moment.
 #[derive(Clone, Debug)]
 pub struct GroupSnapshot {
-    key: GroupKey,
-    /// Whether the last push was accepted (SPEC 8.3).
-    pub last_push_successful: bool,
+    /// Its labels.
+    pub key: GroupKey,
+    /// When a push was last accepted; zero if none was.
+    pub pushed: Timestamp,
+    /// When a push was last refused; zero if none was.
+    pub failed: Timestamp,
+    /// Whether names in its lines may be quoted.
+    pub has_quoted_names: bool,
     /// What it held, push times included, in order of names.
     pub families: Vec<FamilyView>,
 }
@@ -110,6 +120,11 @@ impl GroupSnapshot {
     pub fn labels(&self) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
         self.key.labels()
     }
+
+    /// Whether the last push was accepted (SPEC 8.3).
+    pub fn last_push_successful(&self) -> bool {
+        self.failed <= self.pushed
+    }
 }
 
 /// What a group held of a family at one moment.
@@ -118,7 +133,9 @@ pub struct FamilyView {
     name: Rc<str>,
     kind: Kind,
     help: Option<Rc<[u8]>>,
+    metrics: u32,
     written: Timestamp,
+    details: Option<Rc<Block>>,
     notes: Option<Rc<[LineNote]>>,
     pieces: SmallVec<[Piece; 1]>,
 }
@@ -142,6 +159,26 @@ impl FamilyView {
     /// When it was pushed.
     pub fn written(&self) -> Timestamp {
         self.written
+    }
+
+    /// How many metrics: series, histograms, summaries.
+    pub fn metrics(&self) -> u32 {
+        self.metrics
+    }
+
+    /// What its metrics say beyond their lines: label sets and messages (see [`Store::detail`]).
+    pub fn details(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.details.iter().flat_map(|block| block.items())
+    }
+
+    /// Whether it is one of the push times, which only the gateway writes.
+    pub fn is_reserved(&self) -> bool {
+        RESERVED_NAMES.contains(&&*self.name)
+    }
+
+    /// Its lines, in pieces of whole lines.
+    pub fn text(&self) -> impl Iterator<Item = &[u8]> {
+        self.pieces.iter().map(Piece::text)
     }
 
     /// Its lines from a place on, in order.

@@ -134,7 +134,7 @@ impl GroupJson {
     fn new(group: GroupSnapshot) -> Self {
         let mut labels = Vec::new();
         write_object(&mut labels, group.labels());
-        let mut members = vec![Member::Labels(labels), Member::LastPush(group.last_push_successful)];
+        let mut members = vec![Member::Labels(labels), Member::LastPush(group.last_push_successful())];
         members.extend(group.families.into_iter().map(Member::Family));
         // Stable: the group's own members come first, so that a family of the same name is the one left out.
         members.sort_by(|left, right| left.key().cmp(right.key()));

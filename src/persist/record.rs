@@ -1,0 +1,336 @@
+//! The form in which one group is kept: everything that the store knows of it, with a version and a checksum.
+//!
+//! ```text
+//! record:  version (1 byte) | CRC-32C of key and blocks (4) | block ...
+//! block:   length before compression | length behind it | snappy
+//! body:    flags | push times | when they were written | families: name, kind, help, metrics, time, notes, details, lines
+//! ```
+//! The labels are the key under which the database keeps the record. Numbers are LEB128 unless a size is given. Lines
+//! repeat themselves: snappy leaves about a quarter of them, at a speed that the loop can afford.
+
+use std::fmt;
+
+use crate::limits::RECORD_BLOCK_BYTES;
+use crate::model::sample::Kind;
+use crate::model::time::Timestamp;
+use crate::store::{FamilyView, GroupKey, GroupSnapshot, LineNote, Remark, StoredFamily, StoredGroup};
+
+/// What this program writes, and all that it reads.
+const VERSION: u8 = 1;
+
+/// Version and checksum.
+const HEAD_BYTES: usize = 5;
+
+const QUOTED_NAMES: u8 = 1;
+
+const KINDS: [Kind; 6] =
+    [Kind::Counter, Kind::Gauge, Kind::Summary, Kind::Untyped, Kind::Histogram, Kind::GaugeHistogram];
+
+/// Why a record cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecordError {
+    /// A later program wrote it, with this version.
+    Newer(u8),
+    /// Its bytes are not those that were written.
+    Damaged,
+}
+
+impl fmt::Display for RecordError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Newer(version) => write!(f, "a record has version {version}, and this program reads {VERSION}"),
+            Self::Damaged => f.write_str("the checksum or form of a record does not hold"),
+        }
+    }
+}
+
+impl std::error::Error for RecordError {}
+
+// ---- writing ----
+
+/// Writes records, a bounded piece at a time. Reused for its memory.
+pub struct Encoder {
+    group: Option<GroupSnapshot>,
+    /// Families that are written.
+    families: usize,
+    /// Pieces of the next family's text that are written, once its head is.
+    pieces: Option<usize>,
+    /// Where the record starts in the output.
+    start: usize,
+    block: Vec<u8>,
+    snappy: snap::raw::Encoder,
+}
+
+impl Default for Encoder {
+    fn default() -> Self {
+        let (block, snappy) = (Vec::new(), snap::raw::Encoder::new());
+        Self { group: None, families: 0, pieces: None, start: 0, block, snappy }
+    }
+}
+
+impl fmt::Debug for Encoder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Encoder").field("group", &self.group).field("families", &self.families).finish_non_exhaustive()
+    }
+}
+
+impl Encoder {
+    /// Starts the record of a group at the end of `out`.
+    pub fn begin(&mut self, group: GroupSnapshot, out: &mut Vec<u8>) {
+        (self.families, self.pieces, self.start) = (0, None, out.len());
+        out.extend_from_slice(&[VERSION, 0, 0, 0, 0]);
+        self.block.clear();
+        self.block.push(if group.has_quoted_names { QUOTED_NAMES } else { 0 });
+        for time in [group.pushed, group.failed] {
+            put_time(&mut self.block, time);
+        }
+        for family in group.families.iter().filter(|family| family.is_reserved()) {
+            put_time(&mut self.block, family.written());
+        }
+        let pushed = group.families.iter().filter(|family| !family.is_reserved()).count();
+        put_number(&mut self.block, pushed as u64);
+        self.group = Some(group);
+    }
+
+    /// Whether a record is under way.
+    pub fn is_busy(&self) -> bool {
+        self.group.is_some()
+    }
+
+    /// Forgets the record that is under way.
+    pub fn abandon(&mut self) {
+        self.group = None;
+    }
+
+    /// Goes on with the record, until it is complete or about `budget` bytes are encoded, which are taken from it;
+    /// whether it is complete.
+    pub fn advance(&mut self, out: &mut Vec<u8>, budget: &mut usize) -> bool {
+        let Some(group) = self.group.take() else { return true };
+        while let Some(family) = group.families.get(self.families) {
+            if *budget == 0 {
+                self.group = Some(group);
+                return false;
+            }
+            let before = self.block.len() + out.len();
+            if family.is_reserved() || !self.advance_family(family, out) {
+                (self.families, self.pieces) = (self.families + 1, None);
+            }
+            // What is compressed counts less; it was counted when it came into the block.
+            *budget = budget.saturating_sub((self.block.len() + out.len()).saturating_sub(before).max(64));
+        }
+        self.end_block(out);
+        let checksum = checksum(group.key.as_bytes(), &out[self.start + HEAD_BYTES..]);
+        out[self.start + 1..self.start + HEAD_BYTES].copy_from_slice(&checksum.to_le_bytes());
+        true
+    }
+
+    /// Writes the head of a family or the next piece of its lines; whether there is more of it.
+    fn advance_family(&mut self, family: &FamilyView, out: &mut Vec<u8>) -> bool {
+        let Some(pieces) = self.pieces else {
+            self.put_family_head(family, out);
+            self.pieces = Some(0);
+            return true;
+        };
+        let Some(piece) = family.text().nth(pieces) else { return false };
+        self.put(piece, out);
+        self.pieces = Some(pieces + 1);
+        true
+    }
+
+    fn put_family_head(&mut self, family: &FamilyView, out: &mut Vec<u8>) {
+        let mut head = Vec::with_capacity(128);
+        put_bytes(&mut head, family.name().as_bytes());
+        head.push(KINDS.iter().position(|kind| *kind == family.kind()).unwrap_or_default() as u8);
+        head.push(u8::from(family.help().is_some()));
+        if let Some(help) = family.help() {
+            put_bytes(&mut head, help);
+        }
+        put_number(&mut head, u64::from(family.metrics()));
+        put_time(&mut head, family.written());
+        put_number(&mut head, family.notes().len() as u64);
+        for LineNote { line, remark } in family.notes() {
+            put_number(&mut head, u64::from(*line));
+            head.push(u8::from(*remark == Remark::AddedInfinity));
+        }
+        put_number(&mut head, family.details().count() as u64);
+        for (labels, message) in family.details() {
+            put_bytes(&mut head, labels);
+            put_bytes(&mut head, message);
+        }
+        put_number(&mut head, family.text().map(|piece| piece.len() as u64).sum());
+        self.put(&head, out);
+    }
+
+    fn put(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
+        let mut rest = bytes;
+        while self.block.len() + rest.len() > RECORD_BLOCK_BYTES {
+            let (fitting, behind) = rest.split_at(RECORD_BLOCK_BYTES - self.block.len());
+            self.block.extend_from_slice(fitting);
+            self.end_block(out);
+            rest = behind;
+        }
+        self.block.extend_from_slice(rest);
+    }
+
+    fn end_block(&mut self, out: &mut Vec<u8>) {
+        put_number(out, self.block.len() as u64);
+        // Both lengths take at most three bytes; the second is known only behind the compression.
+        let (at, bytes_max) = (out.len(), snap::raw::max_compress_len(self.block.len()));
+        out.resize(at + 3 + bytes_max, 0);
+        let bytes = self.snappy.compress(&self.block, &mut out[at + 3..]);
+        let bytes = bytes.expect("the output has the room that snappy asks for");
+        out[at..at + 3].copy_from_slice(&(bytes as u32).to_le_bytes()[..3]);
+        out.truncate(at + 3 + bytes);
+        self.block.clear();
+    }
+}
+
+fn checksum(key: &[u8], blocks: &[u8]) -> u32 {
+    crc32c::crc32c_append(crc32c::crc32c(key), blocks)
+}
+
+fn put_time(out: &mut Vec<u8>, time: Timestamp) {
+    out.extend_from_slice(&time.0.to_le_bytes());
+}
+
+fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
+    put_number(out, bytes.len() as u64);
+    out.extend_from_slice(bytes);
+}
+
+fn put_number(out: &mut Vec<u8>, number: u64) {
+    let mut rest = number;
+    while rest > 0x7f {
+        out.push(rest as u8 | 0x80);
+        rest >>= 7;
+    }
+    out.push(rest as u8);
+}
+
+// ---- reading ----
+
+/// Checks a record and takes it out of its blocks, to be read by [`parse`].
+pub fn unpack(key: &[u8], record: &[u8]) -> Result<Vec<u8>, RecordError> {
+    let Some((&version, rest)) = record.split_first() else { return Err(RecordError::Damaged) };
+    if version > VERSION {
+        return Err(RecordError::Newer(version));
+    }
+    let (stated, blocks) = rest.split_first_chunk::<4>().ok_or(RecordError::Damaged)?;
+    if version != VERSION || checksum(key, blocks) != u32::from_le_bytes(*stated) {
+        return Err(RecordError::Damaged);
+    }
+    unpack_blocks(blocks).ok_or(RecordError::Damaged)
+}
+
+fn unpack_blocks(blocks: &[u8]) -> Option<Vec<u8>> {
+    let mut body = Vec::new();
+    let mut rest = Cursor(blocks);
+    let mut snappy = snap::raw::Decoder::new();
+    while !rest.0.is_empty() {
+        let bytes = usize::try_from(rest.number()?).ok().filter(|bytes| *bytes <= RECORD_BLOCK_BYTES)?;
+        let [a, b, c] = *rest.chunk::<3>()?;
+        let packed = rest.take(u32::from_le_bytes([a, b, c, 0]) as usize)?;
+        let start = body.len();
+        body.resize(start + bytes, 0);
+        let unpacked = snappy.decompress(packed, &mut body[start..]).ok()?;
+        if unpacked != bytes {
+            return None;
+        }
+    }
+    Some(body)
+}
+
+/// Reads what [`unpack`] took out.
+pub fn parse<'a>(key: &[u8], body: &'a [u8]) -> Result<StoredGroup<'a>, RecordError> {
+    let group = || {
+        let key = GroupKey::from_bytes(key)?;
+        let mut rest = Cursor(body);
+        let flags = rest.byte()?;
+        let (pushed, failed) = (rest.time()?, rest.time()?);
+        // Families are in the order of their names, so the failures come first.
+        let [failed_written, pushed_written] = [rest.time()?, rest.time()?];
+        let count = rest.count()?;
+        let families = (0..count).map(|_| rest.family()).collect::<Option<Vec<_>>>()?;
+        let times_written = [pushed_written, failed_written];
+        let has_quoted_names = flags & QUOTED_NAMES != 0;
+        let group = StoredGroup { key, pushed, failed, times_written, has_quoted_names, families };
+        (rest.0.is_empty() && flags <= QUOTED_NAMES).then_some(group)
+    };
+    group().ok_or(RecordError::Damaged)
+}
+
+struct Cursor<'a>(&'a [u8]);
+
+impl<'a> Cursor<'a> {
+    fn take(&mut self, bytes: usize) -> Option<&'a [u8]> {
+        let (taken, rest) = self.0.split_at_checked(bytes)?;
+        self.0 = rest;
+        Some(taken)
+    }
+
+    fn chunk<const N: usize>(&mut self) -> Option<&'a [u8; N]> {
+        let (taken, rest) = self.0.split_first_chunk()?;
+        self.0 = rest;
+        Some(taken)
+    }
+
+    fn byte(&mut self) -> Option<u8> {
+        self.chunk::<1>().map(|byte| byte[0])
+    }
+
+    fn number(&mut self) -> Option<u64> {
+        let mut number = 0;
+        for shift in (0..64).step_by(7) {
+            let byte = self.byte()?;
+            number |= u64::from(byte & 0x7f) << shift;
+            if byte & 0x80 == 0 {
+                return Some(number);
+            }
+        }
+        None
+    }
+
+    /// How many things follow: no more than there are bytes, so that memory for them can be had at once.
+    fn count(&mut self) -> Option<usize> {
+        usize::try_from(self.number()?).ok().filter(|count| *count <= self.0.len())
+    }
+
+    fn bytes(&mut self) -> Option<&'a [u8]> {
+        let bytes = self.count()?;
+        self.take(bytes)
+    }
+
+    fn time(&mut self) -> Option<Timestamp> {
+        self.chunk::<8>().map(|bytes| Timestamp(i64::from_le_bytes(*bytes)))
+    }
+
+    fn family(&mut self) -> Option<StoredFamily<'a>> {
+        let name = str::from_utf8(self.bytes()?).ok()?;
+        let kind = *KINDS.get(usize::from(self.byte()?))?;
+        let help = match self.byte()? {
+            0 => None,
+            1 => Some(self.bytes()?),
+            _ => return None,
+        };
+        let metrics = u32::try_from(self.number()?).ok()?;
+        let written = self.time()?;
+        let notes = (0..self.count()?).map(|_| self.note()).collect::<Option<Vec<_>>>()?;
+        let details = (0..self.count()?).map(|_| Some((self.bytes()?, self.bytes()?))).collect::<Option<Vec<_>>>()?;
+        let text = self.bytes()?;
+        let is_whole = text.last().is_none_or(|last| *last == b'\n');
+        is_whole.then_some(StoredFamily { name, kind, help, metrics, written, notes, details, text })
+    }
+
+    fn note(&mut self) -> Option<LineNote> {
+        let line = u32::try_from(self.number()?).ok()?;
+        let remark = match self.byte()? {
+            0 => Remark::NegativeZero,
+            1 => Remark::AddedInfinity,
+            _ => return None,
+        };
+        Some(LineNote { line, remark })
+    }
+}
+
+#[cfg(test)]
+mod tests;

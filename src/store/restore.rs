@@ -1,0 +1,131 @@
+//! Groups that come back from where they were kept: they were checked and written out when they were pushed, and are
+//! put in their places as they are.
+
+use std::borrow::Cow;
+
+use memchr::memrchr;
+
+use super::Store;
+use super::check::Resolved;
+use super::detail::StagedDetails;
+use super::entry::{Entry, EntryText, FamilyId};
+use super::key::GroupKey;
+use super::line::Overlay;
+use super::staged::{LineNote, RESERVED_NAMES};
+use crate::limits::{ENTRY_SHARED_BYTES_MAX, PAGE_BYTES};
+use crate::model::sample::{FamilyIx, Kind};
+use crate::model::time::Timestamp;
+
+/// A group as it was kept: what a [`super::GroupSnapshot`] shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredGroup<'a> {
+    /// Its labels.
+    pub key: GroupKey,
+    /// When a push was last accepted; zero if none was.
+    pub pushed: Timestamp,
+    /// When a push was last refused; zero if none was.
+    pub failed: Timestamp,
+    /// When the two push times were written, which is not what they say.
+    pub times_written: [Timestamp; 2],
+    /// Whether names in its lines may be quoted.
+    pub has_quoted_names: bool,
+    /// What was pushed to it; names distinct, the push times left out.
+    pub families: Vec<StoredFamily<'a>>,
+}
+
+/// A family of such a group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredFamily<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Its kind.
+    pub kind: Kind,
+    /// The help text pushed with it.
+    pub help: Option<&'a [u8]>,
+    /// How many metrics its lines are.
+    pub metrics: u32,
+    /// When it was pushed.
+    pub written: Timestamp,
+    /// What its lines do not show, in order of lines.
+    pub notes: Vec<LineNote>,
+    /// What its metrics say beyond their lines: label sets and messages.
+    pub details: Vec<(&'a [u8], &'a [u8])>,
+    /// Its lines; nothing if it has no metrics.
+    pub text: &'a [u8],
+}
+
+impl Store {
+    /// Puts a group back. It is not checked; `false`, and nothing changes, if the group or one of its families is there
+    /// already.
+    pub fn restore(&mut self, group: &StoredGroup<'_>) -> bool {
+        let mut names: Vec<_> = group.families.iter().map(|family| family.name).chain(RESERVED_NAMES).collect();
+        names.sort_unstable();
+        if self.catalog.find_group(&group.key).is_some() || names.windows(2).any(|pair| pair[0] == pair[1]) {
+            return false;
+        }
+        self.audited = None;
+        let id = self.catalog.add_group(group.key.clone());
+        (self.catalog.group_mut(id).pushed, self.catalog.group_mut(id).failed) = (group.pushed, group.failed);
+        self.set_quoted_names(id, group.has_quoted_names);
+        let mut resolved = Vec::with_capacity(group.families.len());
+        for (at, family) in group.families.iter().enumerate() {
+            let found = self.catalog.find_family(family.name);
+            let family = found.unwrap_or_else(|| self.catalog.add_family(family.name, family.kind));
+            resolved.push(Resolved { id: family, ix: FamilyIx(at as u32) });
+        }
+        let times = [FamilyId::PUSH_TIME, FamilyId::FAILURE_TIME];
+        let pushed = resolved.iter().map(|family| (family.id, group.families[family.ix.0 as usize].kind));
+        let held: Vec<_> = times.map(|family| (family, Kind::Gauge)).into_iter().chain(pushed).collect();
+        self.add_holdings(id, &held);
+        let mut overlay = Overlay::default();
+        let labels: Vec<(Cow<'_, str>, Cow<'_, str>)> = group.key.labels().collect();
+        overlay.assign(labels.iter().map(|(name, value)| (&**name, &**value)));
+        let [pushed_written, failed_written] = group.times_written;
+        self.write_time(id, FamilyId::PUSH_TIME, overlay.own_labels(), group.pushed, pushed_written);
+        self.write_time(id, FamilyId::FAILURE_TIME, overlay.own_labels(), group.failed, failed_written);
+        for Resolved { id: family, ix } in resolved {
+            self.restore_family(Entry { family, group: id }, &group.families[ix.0 as usize]);
+        }
+        true
+    }
+
+    fn restore_family(&mut self, entry: Entry, family: &StoredFamily<'_>) {
+        let StoredFamily { kind, help, metrics, written, text, .. } = *family;
+        if text.is_empty() {
+            self.write_empty(entry, kind, help, written);
+        } else {
+            let help_changes = self.update_help(entry, help);
+            self.write_family(entry, kind, metrics, entry_text(text), help_changes, written);
+        }
+        if !family.notes.is_empty() {
+            self.notes.insert(entry, family.notes.as_slice().into());
+        }
+        if !family.details.is_empty() {
+            let mut staged = StagedDetails::default();
+            for (labels, message) in &family.details {
+                staged.add(FamilyIx(0), labels, message);
+            }
+            self.details.replace(entry, &staged, FamilyIx(0));
+        }
+    }
+}
+
+/// Cuts lines into pages of their own if they are too many to share one.
+fn entry_text(lines: &[u8]) -> EntryText<'_> {
+    if lines.len() <= ENTRY_SHARED_BYTES_MAX {
+        return EntryText::Shared(lines);
+    }
+    let mut pages = Vec::new();
+    let mut rest = lines;
+    while !rest.is_empty() {
+        let fitting = &rest[..rest.len().min(PAGE_BYTES)];
+        // A line that is longer than a page has one to itself.
+        let end = memrchr(b'\n', fitting).or_else(|| memchr::memchr(b'\n', rest)).map_or(rest.len(), |end| end + 1);
+        let (page, behind) = rest.split_at(end);
+        let mut text = Vec::with_capacity(PAGE_BYTES.max(page.len()));
+        text.extend_from_slice(page);
+        pages.push(text);
+        rest = behind;
+    }
+    EntryText::Run(pages)
+}
