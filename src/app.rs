@@ -4,6 +4,7 @@
 //! in with the time, replies go out, and how they travel is the server's business.
 
 pub mod conversion;
+pub mod durable;
 pub mod grouping;
 pub mod held;
 pub mod json;
@@ -27,10 +28,12 @@ use crate::log::{Logger, Value};
 use crate::model::build::Build;
 use crate::model::name::Names;
 use crate::model::time::Timestamp;
+use crate::persist::{Journal, Ticket};
 use crate::store::{Deflater, FamilyId, GroupKey, Mode, PageText, Refusal, Snapshot, Store};
 use crate::telemetry::{FAMILIES, Handler, Method, Telemetry};
 
 use conversion::Conversion;
+use durable::{Counted, Pending};
 use grouping::{GroupingError, GroupingLabels};
 use held::Held;
 use push::{BodyFormat, Origin, Push, PushError};
@@ -82,6 +85,8 @@ pub enum Answer {
     Push(Box<Push>),
     /// What it is counts only behind the gzip header of its body.
     Hold(Box<Held>),
+    /// Its answer is there, and is to be given once its change is on the disk.
+    Pending(Pending),
 }
 
 /// The application.
@@ -89,6 +94,8 @@ pub struct App {
     settings: Settings,
     router: Router,
     store: Store,
+    /// Where it is kept, if it is.
+    journal: Option<Journal>,
     telemetry: Telemetry,
     deflater: Deflater,
     /// The families of `telemetry::FAMILIES` in the store.
@@ -129,6 +136,7 @@ impl App {
             deflater: Deflater::default(),
             settings,
             store,
+            journal: None,
             own,
             log,
             is_quitting: false,
@@ -147,10 +155,12 @@ impl App {
         &self.store
     }
 
-    /// Does a bounded part of work that no request waits for; whether there is more of it.
-    pub fn work_off(&mut self) -> bool {
+    /// Does a bounded part of what comes behind the requests of a turn: writes out what has changed, frees what was
+    /// wiped. Whether there is more of it.
+    pub fn work_off(&mut self, now: Now) -> bool {
+        let has_more = self.journal.as_mut().is_some_and(|journal| journal.advance(&self.store, now.uptime));
         self.store.discard_some();
-        self.store.has_discarded()
+        has_more || self.store.has_discarded()
     }
 
     /// Whether a client asked for the end (SPEC 10).
@@ -220,14 +230,18 @@ impl App {
                 return self.open_push(path, request, origin, now);
             }
             Endpoint::Scrape => return Answer::Reply(self.scrape(request, now)),
-            Endpoint::Delete { path } => (Handler::Delete, self.delete(path)),
+            Endpoint::Delete { path } => return self.delete(path, method, now),
+            Endpoint::Wipe => return self.wipe(method, now),
             Endpoint::Page => {
                 let page = page::index(&self.settings.link_prefix);
                 (Handler::Status, Reply::with_body(200, "text/html; charset=utf-8", page))
             }
             Endpoint::Static(file) => (Handler::Static, asset(file)),
             Endpoint::Healthy => (Handler::Healthy, Reply::text(200, "OK")),
-            Endpoint::Ready => (Handler::Ready, Reply::text(200, "OK")),
+            Endpoint::Ready => {
+                let reply = self.unavailable(Some(Handler::Ready));
+                (Handler::Ready, reply.unwrap_or_else(|| Reply::text(200, "OK")))
+            },
             Endpoint::Quit => return Answer::Reply(self.quit()),
             Endpoint::QuitExplain => {
                 return Answer::Reply(Reply::text(405, "Only POST or PUT requests allowed."));
@@ -238,12 +252,13 @@ impl App {
                 (Handler::ApiStatus, with_cors(json(query::status(build, flags, *started))))
             }
             Endpoint::ApiMetrics => {
-                (Handler::ApiMetrics, with_cors(long_json(JsonBody::Groups(GroupsJson::default()))))
+                let reply = self.unavailable(Some(Handler::ApiMetrics));
+                let reply = reply.unwrap_or_else(|| long_json(JsonBody::Groups(GroupsJson::default())));
+                (Handler::ApiMetrics, with_cors(reply))
             }
             Endpoint::ApiGroups => (Handler::ApiGroups, with_cors(self.groups(request))),
             Endpoint::ApiGroup { path } => (Handler::ApiGroups, with_cors(self.group(path))),
             Endpoint::ApiOptions => (Handler::ApiOptions, with_cors(Reply::empty(200))),
-            Endpoint::Wipe => (Handler::Wipe, self.wipe()),
             Endpoint::Star => return Answer::Reply(Reply::empty(200)),
         };
         self.telemetry.count_request(handler, method, reply.status);
@@ -253,6 +268,9 @@ impl App {
     // ---- pushes ----
 
     fn open_push(&mut self, path: GroupingPath<'_>, request: &Request<'_>, origin: Origin, now: Now) -> Answer {
+        if let Some(reply) = self.unavailable(Some(Handler::Push)) {
+            return Answer::Reply(self.close_push(origin, reply, now));
+        }
         if let Err(error) = grouping::parse(&path, self.settings.names, &mut self.labels) {
             self.log_bad_path(&path, &error);
             return Answer::Reply(self.close_push(origin, Reply::error(400, &error), now));
@@ -277,18 +295,29 @@ impl App {
     }
 
     /// A push's body is complete.
-    pub fn push_end(&mut self, mut push: Box<Push>, now: Now) -> Reply {
+    pub fn push_end(&mut self, mut push: Box<Push>, now: Now) -> Answer {
         let Some(origin) = push.origin else { unreachable!("a push that was begun has an origin") };
-        let outcome = push.finish().map(|staged| self.store.push(staged, origin.mode, now.wall));
-        let reply = match outcome {
+        // The disk may have failed since the push began.
+        if let Some(reply) = self.unavailable(Some(Handler::Push)) {
+            self.end_push(push);
+            return Answer::Reply(self.close_push(origin, reply, now));
+        }
+        let Self { store, journal, .. } = self;
+        let outcome = push.finish().map(|staged| {
+            let outcome = store.push(staged, origin.mode, now.wall);
+            let is_group_there = !matches!(outcome, Err(Refusal::Twin(_)));
+            let journal = journal.as_mut().filter(|_| is_group_there);
+            (outcome, journal.and_then(|journal| journal.mark(staged.key())))
+        });
+        let (reply, ticket) = match outcome {
             // Unchecked, timestamps are refused as well, but nobody is told (SPEC 5.5).
-            Ok(_) if !self.store.is_checked() => Reply::empty(202),
-            Ok(Ok(())) => Reply::empty(200),
-            Ok(Err(refusal)) => self.refuse_push(origin, &refusal),
-            Err(error) => return self.push_failed(push, error.status(), &error, now),
+            Ok((_, ticket)) if !self.store.is_checked() => (Reply::empty(202), ticket),
+            Ok((Ok(()), ticket)) => (Reply::empty(200), ticket),
+            Ok((Err(refusal), ticket)) => (self.refuse_push(origin, &refusal), ticket),
+            Err(error) => return Answer::Reply(self.push_failed(push, error.status(), &error, now)),
         };
         self.end_push(push);
-        self.close_push(origin, reply, now)
+        self.answer_change(ticket, reply, Counted::Push(origin), now)
     }
 
     /// A push's body cannot be read, or not to its end (SPEC 1.5, 3).
@@ -343,24 +372,35 @@ impl App {
 
     // ---- the other endpoints ----
 
-    fn delete(&mut self, path: GroupingPath<'_>) -> Reply {
-        match grouping::parse(&path, self.settings.names, &mut self.labels) {
-            Ok(()) => {
-                self.key.clear();
-                self.key.extend(self.labels.iter());
-                self.store.delete(&self.key);
-                Reply::empty(202)
-            }
+    fn delete(&mut self, path: GroupingPath<'_>, method: Method, now: Now) -> Answer {
+        let (reply, ticket) = match grouping::parse(&path, self.settings.names, &mut self.labels) {
+            Ok(()) => match self.unavailable(Some(Handler::Delete)) {
+                Some(reply) => (reply, None),
+                None => (Reply::empty(202), self.delete_group()),
+            },
             // Such a group cannot exist, so there is nothing to delete (SPEC 2.8).
-            Err(GroupingError::NotUtf8 { .. }) => Reply::empty(202),
+            Err(GroupingError::NotUtf8 { .. }) => (Reply::empty(202), None),
             Err(error) => {
                 self.log_bad_path(&path, &error);
-                Reply::error(400, &error)
+                (Reply::error(400, &error), None)
             }
-        }
+        };
+        self.answer_change(ticket, reply, Counted::Other(Handler::Delete, method), now)
+    }
+
+    /// Deletes the group of the labels at hand.
+    fn delete_group(&mut self) -> Option<Ticket> {
+        self.key.clear();
+        self.key.extend(self.labels.iter());
+        let is_there = self.store.delete(&self.key);
+        let journal = self.journal.as_mut()?;
+        if is_there { journal.mark(&self.key) } else { journal.mark_nothing() }
     }
 
     fn groups(&self, request: &Request<'_>) -> Reply {
+        if let Some(reply) = self.unavailable(Some(Handler::ApiGroups)) {
+            return reply;
+        }
         let target = request.path_and_query();
         let query = memchr::memchr(b'?', target).map_or(&b""[..], |at| &target[at + 1..]);
         match Selection::parse(query) {
@@ -376,6 +416,9 @@ impl App {
             Err(GroupingError::NotUtf8 { .. }) => return Reply::error(404, &NO_GROUP),
             Err(error) => return Reply::error(400, &error),
         }
+        if let Some(reply) = self.unavailable(Some(Handler::ApiGroups)) {
+            return reply;
+        }
         self.key.clear();
         self.key.extend(self.labels.iter());
         match self.store.group(&self.key) {
@@ -387,21 +430,32 @@ impl App {
         }
     }
 
-    fn wipe(&mut self) -> Reply {
-        self.log.debug("start wiping metric store", &[]);
-        self.store.wipe();
-        Reply::empty(202)
+    fn wipe(&mut self, method: Method, now: Now) -> Answer {
+        let (reply, ticket) = match self.unavailable(Some(Handler::Wipe)) {
+            Some(reply) => (reply, None),
+            None => {
+                self.log.debug("start wiping metric store", &[]);
+                self.store.wipe();
+                (Reply::empty(202), self.journal.as_mut().and_then(Journal::mark_wipe))
+            }
+        };
+        self.answer_change(ticket, reply, Counted::Other(Handler::Wipe, method), now)
     }
 
     fn scrape(&mut self, request: &Request<'_>, now: Now) -> Reply {
         self.telemetry.scrape_started();
+        if let Some(reply) = self.unavailable(None) {
+            self.telemetry.scrape_ended(reply.status);
+            return reply;
+        }
         if !self.store.is_checked()
             && let Some(reply) = self.inconsistency()
         {
             return reply;
         }
-        let Self { telemetry, store, own, .. } = self;
-        telemetry.render(now.uptime, &mut |index, lines| store.set_own(own[index], lines));
+        let Self { telemetry, store, journal, own, .. } = self;
+        let kept = journal.as_ref().map(durable::readings);
+        telemetry.render(now.uptime, kept.as_ref(), &mut |index, lines| store.set_own(own[index], lines));
         let mut snapshot = self.idle_snapshots.pop().unwrap_or_default();
         self.store.snapshot(&mut snapshot);
         let (format, escaping) = negotiation::negotiate(request.headers.first("accept"));

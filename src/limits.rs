@@ -69,6 +69,47 @@ pub const WIPES_PENDING_MAX: usize = 8;
 /// bytes.
 pub const RECORD_BLOCK_BYTES: usize = 64 << 10;
 
+/// Records that are committed at once, bytes, but for the last one: enough that the sync is a small part of the time,
+/// and little beside what the pages take.
+pub const BATCH_BYTES_MAX: usize = 8 << 20;
+
+/// Groups that change in one commit.
+pub const BATCH_GROUPS_MAX: usize = 16 << 10;
+
+/// Memory that a finished batch may keep for the next one, bytes: that of a few hundred usual groups.
+pub const BATCH_KEPT_BYTES_MAX: usize = 256 << 10;
+
+/// What is encoded for the disk in one turn of the loop, bytes before compression: well below a millisecond.
+pub const ENCODED_BYTES_PER_TURN_MAX: usize = 256 << 10;
+
+/// What a group counts of those beside its text, bytes: finding it and taking it out costs as much as that to encode.
+pub const ENCODED_BYTES_PER_GROUP: usize = 512;
+
+/// Time for which a commit is waited for; then pushes are told that the disk does not answer.
+pub const COMMIT_TIME_MAX: Duration = Duration::from_secs(10);
+
+/// Time between a commit that failed and the next try.
+pub const COMMIT_RETRY_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Memory that the database may use for pages of its file, bytes. The store is in memory already: what is read is the
+/// way to a group's old record.
+pub const DATABASE_CACHE_BYTES: usize = 1 << 20;
+
+/// What the helper reads of the file before it hands it over, bytes: some turns of work for the loop.
+pub const LOADED_BYTES_PER_REPORT: usize = 1 << 20;
+
+/// Groups that it hands over at once.
+pub const LOADED_GROUPS_PER_REPORT_MAX: usize = 4 << 10;
+
+/// What is put into the store in one turn of the loop, bytes: well below a hundredth of a second.
+pub const LOADED_BYTES_PER_TURN_MAX: usize = 1 << 20;
+
+/// What such a group counts beside its text, bytes.
+pub const LOADED_BYTES_PER_GROUP: usize = 512;
+
+/// Reports of the helper that the loop has not taken yet.
+pub const REPORTS_PENDING_MAX: usize = 2;
+
 // ---- http ----
 
 /// Request line and headers together, bytes (SPEC 1.6: 1 MiB + 4 KiB, then 431).

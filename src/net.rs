@@ -10,7 +10,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::time::Duration;
 
 use mio::net::{TcpListener, TcpStream};
-use mio::{Events, Interest, Poll, Token};
+use mio::{Events, Interest, Poll, Token, Waker};
 use signal_hook_mio::v1_0::Signals;
 
 pub use stream::{Progress, Stream};
@@ -18,10 +18,14 @@ pub use stream::{Progress, Stream};
 use crate::limits::EVENTS_PER_TURN_MAX;
 
 const SIGNALS: Token = Token(usize::MAX);
+const WAKER: Token = Token(usize::MAX - 1);
 const FIRST_LISTENER: usize = usize::MAX / 2;
 
 /// SIGINT and SIGTERM, on every system that has them.
 const TERMINATION_SIGNALS: [i32; 2] = [2, 15];
+
+/// SIGXFSZ: a file would outgrow its limit. Taken so that the write fails instead of the process.
+const FILE_SIZE_SIGNAL: i32 = 25;
 
 /// What became ready.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,12 +79,18 @@ impl Reactor {
         Ok(address)
     }
 
-    /// Reports SIGINT and SIGTERM as [`Ready::Termination`] from now on, instead of dying of them.
+    /// Reports SIGINT and SIGTERM as [`Ready::Termination`] from now on, instead of dying of them; does not die of
+    /// SIGXFSZ either.
     pub fn watch_signals(&mut self) -> io::Result<()> {
-        let mut signals = Signals::new(TERMINATION_SIGNALS)?;
+        let mut signals = Signals::new(TERMINATION_SIGNALS.into_iter().chain([FILE_SIZE_SIGNAL]))?;
         self.poll.registry().register(&mut signals, SIGNALS, Interest::READABLE)?;
         self.signals = Some(signals);
         Ok(())
+    }
+
+    /// Lets another thread end a wait; nothing is reported of it. To be called once.
+    pub fn waker(&self) -> io::Result<Waker> {
+        Waker::new(self.poll.registry(), WAKER)
     }
 
     /// Accepts a connection of a listener; `None` if none is waiting.
@@ -121,9 +131,10 @@ impl Reactor {
         let Self { events, signals, .. } = self;
         events.iter().filter_map(move |event| match event.token() {
             SIGNALS => {
-                let arrived = signals.as_mut().is_some_and(|signals| signals.pending().count() > 0);
+                let arrived = signals.as_mut().is_some_and(|signals| signals.pending().any(|signal| signal != FILE_SIZE_SIGNAL));
                 arrived.then_some(Ready::Termination)
             }
+            WAKER => None,
             Token(token) if token >= FIRST_LISTENER => Some(Ready::Listener(token - FIRST_LISTENER)),
             Token(key) => {
                 let readable = event.is_readable() || event.is_read_closed() || event.is_error();

@@ -4,7 +4,7 @@
 //! the application, keeps deadlines, and ends in good order. What requests mean is the application's business.
 //!
 //! ```text
-//! turn: wait -> accept (bounded) -> for every ready session: flush, read, parse, answer (bounded) -> sweep deadlines
+//! turn: wait -> give answers that waited for the disk -> accept (bounded) -> for every ready session: flush, read, parse, answer (bounded) -> sweep deadlines
 //!       -> work that no request waits for (bounded)
 //! ```
 
@@ -19,6 +19,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use slab::Slab;
 
+use crate::app::durable::Pending;
 use crate::app::{App, Now};
 use crate::cli::address::ListenAddress;
 use crate::http::HttpDate;
@@ -28,6 +29,7 @@ use crate::limits::{
 use crate::log::Value;
 use crate::model::time::Timestamp;
 use crate::net::{Reactor, Ready};
+use crate::persist;
 
 use session::{Next, Session};
 
@@ -49,6 +51,8 @@ pub struct Server {
     sessions: Slab<Session>,
     /// Sessions that have something to do, each at most once.
     ready: VecDeque<usize>,
+    /// Answers that wait for a change to be on the disk, in the order of their tickets, and whose they are.
+    waiting: VecDeque<(usize, Pending)>,
     /// Listeners that may have connections waiting.
     accepting: Vec<bool>,
     clock: Clock,
@@ -57,6 +61,8 @@ pub struct Server {
     /// The application has work left that no request waits for.
     has_more_work: bool,
     shutdown_at: Option<Instant>,
+    /// The last changes are being written.
+    is_flushing: bool,
 }
 
 /// What all sessions use in turn: one of them is at work at any time.
@@ -66,6 +72,8 @@ struct Shared {
     /// Where answers are written, lent to the session at work.
     output: Vec<u8>,
     date: HttpDate,
+    /// The answer that the session at work has begun to wait for.
+    pending: Option<Pending>,
     /// Text that may still be compressed in this turn, bytes.
     deflate_bytes_left: usize,
     /// When the turn began: precise enough for deadlines.
@@ -95,12 +103,14 @@ impl Server {
             app,
             sessions: Slab::new(),
             ready: VecDeque::new(),
+            waiting: VecDeque::new(),
             accepting: Vec::new(),
             clock: Clock { started },
-            shared: Shared { input, output: Vec::new(), date, deflate_bytes_left: 0, now: started },
+            shared: Shared { input, output: Vec::new(), date, pending: None, deflate_bytes_left: 0, now: started },
             next_sweep: started + SWEEP_INTERVAL,
             has_more_work: false,
             shutdown_at: None,
+            is_flushing: false,
         })
     }
 
@@ -117,6 +127,18 @@ impl Server {
     /// Ends in good order on SIGINT and SIGTERM from now on.
     pub fn watch_signals(&mut self) -> io::Result<()> {
         self.reactor.watch_signals()
+    }
+
+    /// Keeps what is pushed from now on, and loads what was kept before.
+    ///
+    /// # Errors
+    /// If that cannot even be tried.
+    pub fn keep(&mut self, options: &persist::Options) -> Result<(), String> {
+        let waker = self.reactor.waker().map_err(|error| error.to_string())?;
+        // A loop that cannot be woken is at its end.
+        let wake = Box::new(move || drop(waker.wake()));
+        self.app.keep(persist::start(options, wake)?);
+        Ok(())
     }
 
     /// The application.
@@ -138,16 +160,36 @@ impl Server {
         self.shared.deflate_bytes_left = DEFLATE_BYTES_PER_TURN_MAX;
         self.shared.date.update(self.clock.now().wall);
         self.collect_ready();
+        self.has_more_work = self.app.take_events(self.clock.now()).map_err(io::Error::other)?;
+        self.settle();
         self.accept();
         self.run_ready();
         self.sweep();
-        self.has_more_work = self.app.work_off();
+        self.has_more_work |= self.app.work_off(self.clock.now());
         if self.app.is_quitting() && self.shutdown_at.is_none() {
             self.app.log.warn("received termination request via web service, exiting gracefully...", &[]);
             self.begin_shutdown();
         }
-        let is_over = self.shutdown_at.is_some() && self.sessions.is_empty();
-        Ok(if is_over { Control::Finished } else { Control::Continue })
+        if self.shutdown_at.is_some() && self.sessions.is_empty() { self.end() } else { Ok(Control::Continue) }
+    }
+
+    /// Nobody is served any more: waits until everything is on the disk that is to be there.
+    fn end(&mut self) -> io::Result<Control> {
+        if !std::mem::replace(&mut self.is_flushing, true) {
+            self.app.flush(self.clock.now());
+            self.has_more_work |= self.app.work_off(self.clock.now());
+        }
+        match self.app.flushed() {
+            None => Ok(Control::Continue),
+            Some(Ok(())) => {
+                self.app.close_file();
+                Ok(Control::Finished)
+            }
+            Some(Err(reason)) => {
+                self.app.log.error("problem shutting down metric storage", &[("err", Value::Str(&reason))]);
+                Err(io::Error::other(format!("not everything could be stored: {reason}")))
+            }
+        }
     }
 
     /// How long a turn may wait: not at all with work at hand, not beyond the next look at the deadlines.
@@ -155,11 +197,10 @@ impl Server {
         if !self.ready.is_empty() || self.has_more_work || (self.may_accept() && self.accepting.contains(&true)) {
             return Some(Duration::ZERO);
         }
-        if self.sessions.is_empty() && !self.accepting.contains(&true) {
-            return timeout;
-        }
-        let sweep = self.next_sweep.saturating_duration_since(self.shared.now);
-        Some(timeout.map_or(sweep, |timeout| timeout.min(sweep)))
+        let has_deadlines = !self.sessions.is_empty() || self.accepting.contains(&true);
+        let sweep = has_deadlines.then(|| self.next_sweep.saturating_duration_since(self.shared.now));
+        let due = self.app.deadline().map(|at| at.saturating_sub(self.clock.started.elapsed()));
+        [timeout, sweep, due].into_iter().flatten().min()
     }
 
     fn collect_ready(&mut self) {
@@ -233,6 +274,23 @@ impl Server {
                     self.ready.push_back(key);
                 }
                 Next::Close => self.close(key),
+            }
+            if let Some(pending) = self.shared.pending.take() {
+                self.waiting.push_back((key, pending));
+            }
+        }
+    }
+
+    /// Gives the answers that waited for what the disk has done.
+    fn settle(&mut self) {
+        while let Some(settled) = self.app.settled() {
+            while let Some((key, pending)) = self.waiting.pop_front_if(|(_, pending)| pending.ticket <= settled.up_to) {
+                let ticket = pending.ticket;
+                let reply = self.app.settle(pending, &settled.outcome, self.clock.now());
+                let Some(session) = self.sessions.get_mut(key) else { continue };
+                if session.resume(ticket, reply, &mut self.app, &mut self.shared) && session.enqueue() {
+                    self.ready.push_back(key);
+                }
             }
         }
     }

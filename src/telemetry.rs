@@ -35,7 +35,7 @@ const fn family(name: &'static str, kind: Kind, help: &'static str) -> OwnFamily
 }
 
 /// All own families, in name order, whether or not they have series at the moment.
-pub const FAMILIES: [OwnFamily; 16] = [
+pub const FAMILIES: [OwnFamily; 22] = [
     family("process_cpu_seconds_total", Kind::Counter, "Total user and system CPU time spent in seconds."),
     family("process_max_fds", Kind::Gauge, "Maximum number of open file descriptors."),
     family(
@@ -73,6 +73,32 @@ pub const FAMILIES: [OwnFamily; 16] = [
         "Total HTTP requests processed by the Pushgateway, excluding scrapes.",
     ),
     family(
+        "pushgateway_persistence_commit_duration_seconds",
+        Kind::Summary,
+        "Time that commits of changed groups to the persistence file took.",
+    ),
+    family(
+        "pushgateway_persistence_commit_failures_total",
+        Kind::Counter,
+        "Total commits to the persistence file that failed.",
+    ),
+    family(
+        "pushgateway_persistence_commits_total",
+        Kind::Counter,
+        "Total commits to the persistence file that succeeded.",
+    ),
+    family("pushgateway_persistence_file_bytes", Kind::Gauge, "Size of the persistence file in bytes."),
+    family(
+        "pushgateway_persistence_last_commit_timestamp_seconds",
+        Kind::Gauge,
+        "Unix time of the last successful commit to the persistence file, 0 if there was none.",
+    ),
+    family(
+        "pushgateway_persistence_queue_length",
+        Kind::Gauge,
+        "Groups whose last change is not in the persistence file yet.",
+    ),
+    family(
         "pushgateway_scrape_pages_compressed_total",
         Kind::Counter,
         "Total pages of pushed text compressed for scrapes; pages that did not change are not compressed again.",
@@ -86,7 +112,13 @@ const BUILD_INFO: usize = 11;
 const PUSH_DURATION: usize = 12;
 const PUSH_SIZE: usize = 13;
 const REQUESTS: usize = 14;
-const PAGES_COMPRESSED: usize = 15;
+const COMMIT_DURATION: usize = 15;
+const COMMIT_FAILURES: usize = 16;
+const COMMITS: usize = 17;
+const FILE_BYTES: usize = 18;
+const LAST_COMMIT: usize = 19;
+const QUEUE_LENGTH: usize = 20;
+const PAGES_COMPRESSED: usize = 21;
 
 /// The methods that push, as the summaries label them, in label order.
 const PUSH_METHODS: [&str; 2] = ["post", "put"];
@@ -98,6 +130,21 @@ const SCRAPE_CODES: [u16; 3] = [200, 500, 503];
 const LEAST_SECONDS_LOG2: i32 = -30;
 const LEAST_BYTES_LOG2: i32 = 0;
 
+/// What there is to say about the persistence file, if there is one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Persistence {
+    /// Commits that succeeded.
+    pub commits: u64,
+    /// Commits that failed.
+    pub failures: u64,
+    /// Groups whose last change is not on the disk.
+    pub queue_length: u64,
+    /// When a commit last succeeded; zero if none did.
+    pub last_commit: Timestamp,
+    /// The length of the file, bytes.
+    pub file_bytes: u64,
+}
+
 /// The values of all own families.
 pub struct Telemetry {
     build_info: String,
@@ -106,6 +153,7 @@ pub struct Telemetry {
     /// Of one method each, in the order of `PUSH_METHODS`.
     push_sizes: [Summary; 2],
     push_durations: [Summary; 2],
+    commit_durations: Summary,
     scrapes_in_flight: u64,
     /// One count per code of `SCRAPE_CODES`.
     scrapes: [u64; 3],
@@ -123,6 +171,7 @@ impl Telemetry {
             requests: Requests::default(),
             push_sizes: [Summary::new(LEAST_BYTES_LOG2), Summary::new(LEAST_BYTES_LOG2)],
             push_durations: [Summary::new(LEAST_SECONDS_LOG2), Summary::new(LEAST_SECONDS_LOG2)],
+            commit_durations: Summary::new(LEAST_SECONDS_LOG2),
             scrapes_in_flight: 0,
             scrapes: [0; 3],
             pages_compressed: 0,
@@ -143,6 +192,11 @@ impl Telemetry {
         self.push_durations[index].observe(seconds, now);
     }
 
+    /// A commit succeeded, and took so long. `now` is as above.
+    pub fn observe_commit(&mut self, seconds: f64, now: Duration) {
+        self.commit_durations.observe(seconds, now);
+    }
+
     /// A scrape begins; call it before rendering, since a scrape counts itself.
     pub fn scrape_started(&mut self) {
         self.scrapes_in_flight += 1;
@@ -161,8 +215,9 @@ impl Telemetry {
     }
 
     /// Hands the sample lines of every family to `each`, with its index in [`FAMILIES`] and in that order. A family
-    /// without series has no lines. `now` is the time since the start on a monotonic clock.
-    pub fn render(&mut self, now: Duration, each: &mut dyn FnMut(usize, &[u8])) {
+    /// without series has no lines, nor have those of a persistence file that there is not. `now` is the time since the
+    /// start on a monotonic clock.
+    pub fn render(&mut self, now: Duration, kept: Option<&Persistence>, each: &mut dyn FnMut(usize, &[u8])) {
         let process = self.process.readings(now).in_name_order();
         let mut lines = std::mem::take(&mut self.lines);
         for (index, OwnFamily { name, .. }) in FAMILIES.iter().enumerate() {
@@ -175,8 +230,10 @@ impl Telemetry {
                 PUSH_SIZE => push_summaries(&mut lines, name, &mut self.push_sizes, now),
                 REQUESTS => self.requests.push_lines(&mut lines, name),
                 PAGES_COMPRESSED => push_line(&mut lines, &[name], self.pages_compressed as f64),
+                COMMIT_DURATION if kept.is_some() => push_summary(&mut lines, name, &mut self.commit_durations, now),
                 _ => {
-                    if let Some(value) = process[index] {
+                    let value = process.get(index).copied().unwrap_or_else(|| kept.and_then(|kept| persistence_value(kept, index)));
+                    if let Some(value) = value {
                         push_line(&mut lines, &[name], value);
                     }
                 }
@@ -191,6 +248,25 @@ impl Telemetry {
             push_line(lines, &[name, "{code=\"", code, "\"}"], count as f64);
         }
     }
+}
+
+fn persistence_value(kept: &Persistence, index: usize) -> Option<f64> {
+    match index {
+        COMMIT_FAILURES => Some(kept.failures as f64),
+        COMMITS => Some(kept.commits as f64),
+        FILE_BYTES => Some(kept.file_bytes as f64),
+        LAST_COMMIT => Some(kept.last_commit.seconds()),
+        QUEUE_LENGTH => Some(kept.queue_length as f64),
+        _ => None,
+    }
+}
+
+fn push_summary(lines: &mut Vec<u8>, name: &str, summary: &mut Summary, now: Duration) {
+    for ((_, rank), value) in QUANTILES.iter().zip(summary.quantiles(now)) {
+        push_line(lines, &[name, "{quantile=\"", rank, "\"}"], value);
+    }
+    push_line(lines, &[name, "_sum"], summary.sum());
+    push_line(lines, &[name, "_count"], summary.count() as f64);
 }
 
 fn push_summaries(lines: &mut Vec<u8>, name: &str, summaries: &mut [Summary; 2], now: Duration) {

@@ -38,11 +38,12 @@ const fn value(name: &'static str, check: fn(&str) -> Result<(), UsageError>) ->
 const REPEATABLE: &str = "web.listen-address";
 
 /// All flags, sorted by name.
-pub(super) const RULES: [Rule; 14] = [
+pub(super) const RULES: [Rule; 15] = [
     value("log.format", log_format),
     value("log.level", |text| log_level(text).map(drop)),
     value("persistence.file", |_| Ok(())),
     value("persistence.interval", |text| text.parse::<GoDuration>().map(drop)),
+    value("persistence.sync", |text| persistence_sync(text).map(drop)),
     switch("push.disable-consistency-check"),
     switch("push.enable-utf8-names"),
     value("web.config.file", |_| Ok(())),
@@ -104,6 +105,15 @@ pub struct Flags {
         from_str_fn(interval)
     )]
     pub persistence_interval: GoDuration,
+    /// when changes are written: always, before they are answered, or at the interval (default always)
+    #[argh(
+        option,
+        long = "persistence-sync",
+        arg_name = "when",
+        default = "PersistenceSync::Always",
+        from_str_fn(sync)
+    )]
+    pub persistence_sync: PersistenceSync,
     /// do not check the consistency of pushed metrics; DANGEROUS
     #[argh(switch, long = "push-disable-consistency-check")]
     pub disable_consistency_check: bool,
@@ -116,6 +126,24 @@ pub struct Flags {
     /// form of log lines: logfmt or json (default logfmt)
     #[argh(option, long = "log-format", arg_name = "format", default = "String::from(\"logfmt\")")]
     pub log_format: String,
+}
+
+/// When changes are written to the persistence file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PersistenceSync {
+    /// Before they are answered.
+    Always,
+    /// At the interval of `--persistence.interval`.
+    Interval,
+}
+
+impl PersistenceSync {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Always => "always",
+            Self::Interval => "interval",
+        }
+    }
 }
 
 impl Flags {
@@ -173,6 +201,7 @@ impl Flags {
             "log.level" => self.log_level.clone(),
             "persistence.file" => self.persistence_file.clone(),
             "persistence.interval" => self.persistence_interval.to_string(),
+            "persistence.sync" => self.persistence_sync.name().to_owned(),
             "push.disable-consistency-check" => self.disable_consistency_check.to_string(),
             "push.enable-utf8-names" => self.enable_utf8_names.to_string(),
             "web.config.file" => self.config_file.clone(),
@@ -193,7 +222,6 @@ impl Flags {
     /// One message that names every flag whose feature this build does not have.
     pub fn unsupported(&self) -> Result<(), String> {
         let asked = [
-            ("--persistence.file", !self.persistence_file.is_empty()),
             ("--web.config.file", !self.config_file.is_empty()),
             ("--web.systemd-socket", self.systemd_socket),
             ("--web.listen-address=vsock://", self.listen_addresses.iter().any(|a| a.starts_with("vsock://"))),
@@ -225,6 +253,16 @@ fn log_format(text: &str) -> Result<(), UsageError> {
 
 fn level(text: &str) -> Result<String, String> {
     log_level(text).map_err(|error| error.0)
+}
+
+fn persistence_sync(text: &str) -> Result<PersistenceSync, UsageError> {
+    let known = [PersistenceSync::Always, PersistenceSync::Interval];
+    let found = known.into_iter().find(|sync| sync.name() == text);
+    found.ok_or_else(|| UsageError(format!("enum value must be one of always,interval, got '{text}'")))
+}
+
+fn sync(text: &str) -> Result<PersistenceSync, String> {
+    persistence_sync(text).map_err(|error| error.0)
 }
 
 fn interval(text: &str) -> Result<GoDuration, String> {

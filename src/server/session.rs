@@ -15,6 +15,7 @@ use smallvec::SmallVec;
 use super::scrape::Scrape;
 use super::{Clock, Shared};
 use crate::app::conversion::Conversion;
+use crate::app::durable::Pending;
 use crate::app::held::Held;
 use crate::app::push::Push;
 use crate::app::query::stream::JsonBody;
@@ -27,6 +28,7 @@ use crate::limits::{
     RESPONSE_PAUSE_MAX, WRITE_BYTES_PER_TURN_MAX, WRITE_PIECES_MAX,
 };
 use crate::net::{Progress, Stream};
+use crate::persist::Ticket;
 
 /// What a session wants after a turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +61,8 @@ pub(super) struct Session {
     body: Outgoing,
     /// The request whose body is being received.
     incoming: Incoming,
+    /// The change that the answer to the request at hand waits for. Nothing is taken in meanwhile.
+    awaits: Option<Ticket>,
     phase: Phase,
     deadline: Instant,
 }
@@ -155,6 +159,7 @@ enum Step {
     Nothing,
     Receive(Incoming),
     Answer(Reply),
+    Await(Pending),
     Refuse(Refusal),
 }
 
@@ -172,6 +177,7 @@ impl Session {
             sent: 0,
             body: Outgoing::Nothing,
             incoming: Incoming::Nothing,
+            awaits: None,
             phase: Phase::Idle,
             deadline: now + Phase::Idle.patience(),
         }
@@ -248,6 +254,9 @@ impl Session {
                     return Next::Again;
                 }
                 Flushed::Broken => return Next::Close,
+            }
+            if self.awaits.is_some() {
+                return Next::Wait;
             }
             match self.http.disposition() {
                 Disposition::Continue | Disposition::Drain => {}
@@ -339,7 +348,7 @@ impl Session {
     /// used.
     fn receive(&mut self, input: &[u8], share: &mut Share, app: &mut App, shared: &mut Shared, clock: Clock) -> usize {
         let mut used = 0;
-        while matches!(self.body, Outgoing::Nothing) && share.has_room() {
+        while matches!(self.body, Outgoing::Nothing) && self.awaits.is_none() && share.has_room() {
             let rest = &input[used..];
             let piece = &rest[..rest.len().min(self.incoming.piece_bytes_max())];
             let (consumed, event) = self.http.receive(piece);
@@ -351,7 +360,7 @@ impl Session {
                 break;
             };
             let step = take_event(event, &mut self.incoming, self.peer, share, app, clock);
-            share.requests -= usize::from(matches!(step, Step::Answer(_)));
+            share.requests -= usize::from(matches!(step, Step::Answer(_) | Step::Await(_)));
             self.follow(step, app, shared);
         }
         used
@@ -373,11 +382,25 @@ impl Session {
                 self.incoming = incoming;
             }
             Step::Answer(reply) => self.answer(reply, app, shared),
+            Step::Await(pending) => {
+                self.awaits = Some(pending.ticket);
+                shared.pending = Some(pending);
+            }
             Step::Refuse(refusal) => self.http.refuse(refusal, &shared.date, &mut self.output),
         }
     }
 
     // ---- output ----
+
+    /// What the session waits for came about: its answer. Whether it was waiting for that.
+    pub(super) fn resume(&mut self, ticket: Ticket, reply: Reply, app: &mut App, shared: &mut Shared) -> bool {
+        let is_awaited = self.awaits == Some(ticket);
+        if is_awaited {
+            self.awaits = None;
+            self.answer(reply, app, shared);
+        }
+        is_awaited
+    }
 
     fn answer(&mut self, reply: Reply, app: &mut App, shared: &mut Shared) {
         if let Incoming::Push(push) = self.incoming.take() {
@@ -528,7 +551,7 @@ fn take_event(
         Event::Request(request) => step(app.request(&request, peer, clock.now())),
         Event::Body(piece) => take_piece(piece, incoming, peer, share, app, clock),
         Event::End => match incoming.take() {
-            Incoming::Push(push) => Step::Answer(app.push_end(push, clock.now())),
+            Incoming::Push(push) => step(app.push_end(push, clock.now())),
             Incoming::Held(held) => {
                 let error = held.cut_short();
                 Step::Answer(app.held_failed(held, &error))
@@ -545,6 +568,7 @@ fn step(answer: Answer) -> Step {
         Answer::Reply(reply) => Step::Answer(reply),
         Answer::Push(push) => Step::Receive(Incoming::Push(push)),
         Answer::Hold(held) => Step::Receive(Incoming::Held(held)),
+        Answer::Pending(pending) => Step::Await(pending),
     }
 }
 

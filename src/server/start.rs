@@ -5,12 +5,13 @@ use std::time::SystemTime;
 use super::Server;
 use crate::app::{App, Settings};
 use crate::cli::address::ListenAddress;
-use crate::cli::flags::Flags;
+use crate::cli::flags::{Flags, PersistenceSync};
 use crate::log::{Format, Level, Logger, Value};
 use crate::model::build::Build;
 use crate::model::name::Names;
 use crate::model::time::Timestamp;
 use crate::net;
+use crate::persist::{Options, Sync};
 
 /// The lines that `--version` prints (SPEC 11.1).
 pub fn version() -> String {
@@ -42,6 +43,19 @@ fn greet(flags: &Flags, log: &mut Logger) {
     log.debug("path prefix for internal routing", &[("path", Value::Str(&flags.route_prefix))]);
 }
 
+/// How groups are to be kept, if they are.
+fn persistence(flags: &Flags) -> Option<Options> {
+    if flags.persistence_file.is_empty() {
+        return None;
+    }
+    let sync = match flags.persistence_sync {
+        PersistenceSync::Always => Sync::Always,
+        PersistenceSync::Interval => Sync::Interval(flags.persistence_interval.to_std()),
+    };
+    let is_checked = !flags.disable_consistency_check;
+    Some(Options { path: flags.persistence_file.clone().into(), sync, is_checked })
+}
+
 fn run(flags: &Flags, log: Logger) -> Result<(), String> {
     let settings = Settings {
         route_prefix: flags.route_prefix.clone(),
@@ -61,6 +75,9 @@ fn run(flags: &Flags, log: Logger) -> Result<(), String> {
     for address in &flags.listen_addresses {
         let parsed = ListenAddress::parse(address).map_err(|error| error.to_string())?;
         server.listen(&parsed).map_err(|error| format!("listen tcp {address}: {error}"))?;
+    }
+    if let Some(options) = persistence(flags) {
+        server.keep(&options)?;
     }
     server.run().map_err(|error| error.to_string())
 }

@@ -20,7 +20,7 @@ fn build() -> Build {
 fn rendered(telemetry: &mut Telemetry, seconds: u64) -> String {
     let mut out = Vec::new();
     let mut next = 0;
-    telemetry.render(Duration::from_secs(seconds), &mut |index, lines| {
+    telemetry.render(Duration::from_secs(seconds), None, &mut |index, lines| {
         assert_eq!(index, next);
         next += 1;
         if index >= SCRAPES_IN_FLIGHT {
@@ -140,7 +140,7 @@ fn nothing_is_allocated_once_warm() {
         telemetry.count_request(Handler::Push, Method::Post, 400);
         telemetry.observe_push(Method::Put, 1000 + seconds, 0.001, now);
         telemetry.observe_push(Method::Post, 3000 + seconds, 0.002, now);
-        telemetry.render(now, &mut |_, lines| bytes += lines.len());
+        telemetry.render(now, Some(&Persistence::default()), &mut |_, lines| bytes += lines.len());
         telemetry.scrape_ended(200);
     };
     // The numbers of the second phase are no longer than those of the first.

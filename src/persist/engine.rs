@@ -1,0 +1,73 @@
+//! What the helper thread asks of a database, so that tests can put one in its place that fails when they say.
+
+use std::path::PathBuf;
+
+use super::batch::Batch;
+use super::record::RecordError;
+use crate::store::GroupKey;
+
+/// A group on its way in.
+#[derive(Debug)]
+pub struct LoadedGroup {
+    /// Its labels.
+    pub key: GroupKey,
+    /// What [`super::record::parse`] reads.
+    pub body: Vec<u8>,
+}
+
+/// An open database.
+pub trait Engine {
+    /// Hands over every group, in the order of keys, until `each` says that nobody wants more.
+    ///
+    /// # Errors
+    /// What is wrong with the file.
+    fn load(&mut self, each: &mut dyn FnMut(LoadedGroup) -> bool) -> Result<(), String>;
+
+    /// Makes these changes, all of them or none, and returns when they are on the disk.
+    ///
+    /// # Errors
+    /// Why nothing has changed. The engine has to be opened anew.
+    fn commit(&mut self, batch: &Batch) -> Result<(), String>;
+
+    /// Gives back to the file system what the file does not need, if that is worth the time.
+    ///
+    /// # Errors
+    /// Why it cannot. The engine has to be opened anew.
+    fn compact(&mut self) -> Result<(), String>;
+
+    /// Whether all that is stored was checked when it was pushed.
+    fn is_verified(&self) -> bool;
+}
+
+/// Where the database is.
+pub trait Disk: Send {
+    /// Opens the database for the first time; makes a new one where there is none.
+    ///
+    /// # Errors
+    /// What is wrong, and the way out. Nothing that was there has been changed.
+    fn open(&mut self) -> Result<Box<dyn Engine>, String>;
+
+    /// Opens it again behind an error.
+    ///
+    /// # Errors
+    /// Why it cannot be opened now; it may be later.
+    fn reopen(&mut self) -> Result<Box<dyn Engine>, String>;
+
+    /// The length of the file, bytes; 0 if it cannot be told.
+    fn bytes(&self) -> u64;
+
+    /// The file, for messages.
+    fn path(&self) -> PathBuf;
+}
+
+/// The message about a record that cannot be read.
+pub fn bad_record(key: &[u8], error: RecordError) -> String {
+    let labels = GroupKey::from_bytes(key).map(|key| {
+        let labels: Vec<_> = key.labels().map(|(name, value)| format!("{name}={value:?}")).collect();
+        labels.join(",")
+    });
+    match labels {
+        Some(labels) => format!("the group {{{labels}}} cannot be read: {error}"),
+        None => format!("a group cannot be read: {error}"),
+    }
+}

@@ -1,0 +1,155 @@
+//! The helper thread: it alone touches the file, one order after the other.
+//!
+//! Orders and reports go through bounded channels. A report wakes the loop; the loop never waits for one.
+
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
+use std::thread::{self, JoinHandle};
+use std::time::Instant;
+
+use super::batch::Batch;
+use super::engine::{Disk, Engine, LoadedGroup};
+use crate::limits::{LOADED_BYTES_PER_REPORT, LOADED_GROUPS_PER_REPORT_MAX, REPORTS_PENDING_MAX};
+
+/// Wakes the loop, from the helper thread.
+pub type Wake = Box<dyn Fn() + Send>;
+
+/// What the helper tells the loop.
+#[derive(Debug)]
+pub enum Report {
+    /// The file cannot be used: the process has to end.
+    Refused(String),
+    /// Groups that were stored.
+    Loaded(Vec<LoadedGroup>),
+    /// All groups have been loaded.
+    Ready {
+        /// Whether all of them were checked when they were pushed.
+        is_verified: bool,
+        /// The length of the file.
+        file_bytes: u64,
+    },
+    /// The batch is on the disk.
+    Committed {
+        /// The batch.
+        batch: Batch,
+        /// How long it took.
+        seconds: f64,
+        /// The length of the file.
+        file_bytes: u64,
+    },
+    /// Nothing of the batch is on the disk.
+    Failed {
+        /// The batch.
+        batch: Batch,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// The loop's end of the helper.
+#[derive(Debug)]
+pub struct Worker {
+    /// `None` once it was told to finish.
+    orders: Option<SyncSender<Batch>>,
+    reports: Receiver<Report>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Worker {
+    /// Starts the helper; it opens the file, loads what is there, then waits for batches.
+    ///
+    /// # Errors
+    /// If no thread can be started.
+    pub fn start(disk: Box<dyn Disk>, wake: Wake) -> std::io::Result<Self> {
+        let (orders, incoming) = sync_channel(1);
+        let (outgoing, reports) = sync_channel(REPORTS_PENDING_MAX);
+        let helper = Helper { disk, reports: outgoing, wake };
+        let thread = thread::Builder::new().name("persistence".to_owned()).spawn(move || helper.run(&incoming))?;
+        Ok(Self { orders: Some(orders), reports, thread: Some(thread) })
+    }
+
+    /// Hands over a batch. One at a time: the next one when this one has been reported.
+    pub fn commit(&self, batch: Batch) {
+        let orders = self.orders.as_ref().expect("nothing is committed behind the end");
+        orders.try_send(batch).expect("a batch is handed over when the one before it has been reported");
+    }
+
+    /// What the helper has told; `None` if nothing.
+    pub fn report(&self) -> Option<Report> {
+        match self.reports.try_recv() {
+            Ok(report) => Some(report),
+            Err(TryRecvError::Empty | TryRecvError::Disconnected) => None,
+        }
+    }
+
+    /// Closes the file and ends the thread. Not to be called with a batch under way, which may take any time.
+    pub fn finish(&mut self) {
+        self.orders = None;
+        // A helper that is still loading is not to wait for somebody who takes its reports.
+        self.reports = sync_channel(0).1;
+        if let Some(thread) = self.thread.take() {
+            thread.join().expect("the helper does not panic");
+        }
+    }
+}
+
+struct Helper {
+    disk: Box<dyn Disk>,
+    reports: SyncSender<Report>,
+    wake: Wake,
+}
+
+impl Helper {
+    fn run(mut self, orders: &Receiver<Batch>) {
+        let mut engine = match self.disk.open().and_then(|engine| self.load(engine)) {
+            Ok(engine) => Some(engine),
+            Err(reason) => {
+                self.report(Report::Refused(reason));
+                return;
+            }
+        };
+        while let Ok(batch) = orders.recv() {
+            let started = Instant::now();
+            let outcome = match engine.take() {
+                Some(engine) => Ok(engine),
+                None => self.disk.reopen(),
+            };
+            let outcome = outcome.and_then(|mut engine| engine.commit(&batch).map(|()| engine));
+            let report = match outcome {
+                Ok(open) => {
+                    engine = Some(open);
+                    let seconds = started.elapsed().as_secs_f64();
+                    Report::Committed { batch, seconds, file_bytes: self.disk.bytes() }
+                }
+                Err(reason) => Report::Failed { batch, reason },
+            };
+            if !self.report(report) {
+                break;
+            }
+        }
+    }
+
+    fn load(&self, mut engine: Box<dyn Engine>) -> Result<Box<dyn Engine>, String> {
+        let mut groups = Vec::new();
+        let mut bytes = 0;
+        let outcome = engine.load(&mut |group| {
+            bytes += group.body.len();
+            groups.push(group);
+            if bytes < LOADED_BYTES_PER_REPORT && groups.len() < LOADED_GROUPS_PER_REPORT_MAX {
+                return true;
+            }
+            bytes = 0;
+            self.report(Report::Loaded(std::mem::take(&mut groups)))
+        });
+        outcome.map_err(|reason| super::refusal(&self.disk.path(), &reason))?;
+        self.report(Report::Loaded(groups));
+        self.report(Report::Ready { is_verified: engine.is_verified(), file_bytes: self.disk.bytes() });
+        Ok(engine)
+    }
+
+    /// Tells the loop; whether it still listens.
+    fn report(&self, report: Report) -> bool {
+        let is_heard = self.reports.send(report).is_ok();
+        (self.wake)();
+        is_heard
+    }
+}
