@@ -241,7 +241,7 @@ impl App {
             Endpoint::Ready => {
                 let reply = self.unavailable(Some(Handler::Ready));
                 (Handler::Ready, reply.unwrap_or_else(|| Reply::text(200, "OK")))
-            },
+            }
             Endpoint::Quit => return Answer::Reply(self.quit()),
             Endpoint::QuitExplain => {
                 return Answer::Reply(Reply::text(405, "Only POST or PUT requests allowed."));

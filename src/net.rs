@@ -131,7 +131,8 @@ impl Reactor {
         let Self { events, signals, .. } = self;
         events.iter().filter_map(move |event| match event.token() {
             SIGNALS => {
-                let arrived = signals.as_mut().is_some_and(|signals| signals.pending().any(|signal| signal != FILE_SIZE_SIGNAL));
+                let arrived =
+                    signals.as_mut().is_some_and(|signals| signals.pending().any(|signal| signal != FILE_SIZE_SIGNAL));
                 arrived.then_some(Ready::Termination)
             }
             WAKER => None,

@@ -6,6 +6,8 @@
 mod batch;
 #[cfg(feature = "persistence")]
 mod database;
+#[cfg(feature = "persistence")]
+mod deferred;
 mod engine;
 #[cfg(feature = "persistence")]
 mod file;
@@ -37,7 +39,8 @@ pub struct Options {
 #[cfg(feature = "persistence")]
 pub fn start(options: &Options, wake: Wake) -> Result<Journal, String> {
     let disk = file::DatabaseFile::new(options.path.clone(), options.is_checked);
-    let worker = worker::Worker::start(Box::new(disk), wake).map_err(|error| format!("cannot start a thread: {error}"))?;
+    let worker =
+        worker::Worker::start(Box::new(disk), wake).map_err(|error| format!("cannot start a thread: {error}"))?;
     Ok(Journal::new(worker, options.path.clone(), options.sync))
 }
 

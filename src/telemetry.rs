@@ -232,7 +232,10 @@ impl Telemetry {
                 PAGES_COMPRESSED => push_line(&mut lines, &[name], self.pages_compressed as f64),
                 COMMIT_DURATION if kept.is_some() => push_summary(&mut lines, name, &mut self.commit_durations, now),
                 _ => {
-                    let value = process.get(index).copied().unwrap_or_else(|| kept.and_then(|kept| persistence_value(kept, index)));
+                    let value = process
+                        .get(index)
+                        .copied()
+                        .unwrap_or_else(|| kept.and_then(|kept| persistence_value(kept, index)));
                     if let Some(value) = value {
                         push_line(&mut lines, &[name], value);
                     }

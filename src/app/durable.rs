@@ -100,7 +100,8 @@ impl App {
 
     fn restore(&mut self, group: &LoadedGroup) -> Result<(), String> {
         let key = group.key.as_bytes();
-        let stored = record::parse(key, &group.body).map_err(|error| self.bad_file(&persist::bad_record(key, error)))?;
+        let stored =
+            record::parse(key, &group.body).map_err(|error| self.bad_file(&persist::bad_record(key, error)))?;
         if self.store.restore(&stored) {
             return Ok(());
         }

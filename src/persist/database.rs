@@ -9,8 +9,9 @@ use redb::{
 };
 
 use super::batch::Batch;
+use super::deferred::Deferred;
 use super::engine::{Engine, LoadedGroup, bad_record};
-use super::record;
+use super::record::{self, RecordError};
 use crate::limits::DATABASE_CACHE_BYTES;
 use crate::store::GroupKey;
 
@@ -30,28 +31,38 @@ const UNCHECKED: &str = "unchecked";
 pub const MAGIC: &[u8] = b"redb\x1a\x0a\xa9\x0d\x0a";
 
 /// An open file.
-pub struct RedbEngine {
+pub struct RedbEngine<B> {
     database: Database,
+    file: Deferred<B>,
     is_verified: bool,
 }
 
-impl RedbEngine {
-    /// Opens the database in `backend`, or makes one there if it is empty. `is_checked` tells whether what is going to
-    /// be stored was checked.
+impl<B: StorageBackend> RedbEngine<B> {
+    /// Opens the database in `file`, or makes one there if it is empty. `is_checked` tells whether what is going to be
+    /// stored was checked. Nothing is written before everything was loaded, or [`RedbEngine::release`].
     ///
     /// # Errors
     /// What is wrong with it.
-    pub fn open(backend: impl StorageBackend, is_checked: bool) -> Result<Self, String> {
+    pub fn open(file: B, is_checked: bool) -> Result<Self, String> {
         let mut builder = Builder::new();
         builder.set_cache_size(DATABASE_CACHE_BYTES).set_check_integrity_on_open(true);
-        let database = builder.create_with_backend(backend).map_err(|error| refusal(&error))?;
+        let file = Deferred::new(file).map_err(|error| format!("it cannot be read: {error}"))?;
+        let database = builder.create_with_backend(file.clone()).map_err(|error| refusal(&error))?;
         let is_verified = read_facts(&database)?;
-        let mut engine = Self { database, is_verified: is_verified.unwrap_or(true) };
+        let mut engine = Self { database, file, is_verified: is_verified.unwrap_or(true) };
         if is_verified.is_none() || (engine.is_verified && !is_checked) {
             engine.is_verified &= is_checked;
             engine.write_facts().map_err(|error| error.to_string())?;
         }
         Ok(engine)
+    }
+
+    /// Writes from now on, behind what opening had to write.
+    ///
+    /// # Errors
+    /// Why the file cannot be written.
+    pub fn release(&self) -> Result<(), String> {
+        self.file.release().map_err(|error| format!("it cannot be written: {error}"))
     }
 
     fn write_facts(&self) -> Result<(), redb::Error> {
@@ -87,49 +98,40 @@ impl RedbEngine {
         Ok(())
     }
 
-    fn try_load(&self, each: &mut dyn FnMut(&[u8], &[u8]) -> Result<bool, String>) -> Result<(), LoadError> {
-        let transaction = self.database.begin_read().map_err(redb::Error::from)?;
-        let groups = transaction.open_table(GROUPS).map_err(redb::Error::from)?;
-        for entry in groups.iter().map_err(redb::Error::from)? {
-            let (key, record) = entry.map_err(redb::Error::from)?;
-            if !each(key.value(), record.value()).map_err(LoadError::Record)? {
-                break;
+    /// Hands over every group; what is wrong with one, if anything is.
+    fn try_load(&self, each: &mut dyn FnMut(LoadedGroup) -> bool) -> Result<Result<(), String>, redb::Error> {
+        let transaction = self.database.begin_read()?;
+        let groups = transaction.open_table(GROUPS)?;
+        for entry in groups.iter()? {
+            let (key, record) = entry?;
+            match loaded(key.value(), record.value()) {
+                Ok(group) => {
+                    if !each(group) {
+                        break;
+                    }
+                }
+                Err(error) => return Ok(Err(bad_record(key.value(), error))),
             }
         }
-        Ok(())
+        Ok(Ok(()))
     }
 }
 
-enum LoadError {
-    Database(redb::Error),
-    Record(String),
+/// A record as it is handed over.
+fn loaded(key: &[u8], record: &[u8]) -> Result<LoadedGroup, RecordError> {
+    let body = record::unpack(key, record)?;
+    let key = GroupKey::from_bytes(key).ok_or(RecordError::Damaged)?;
+    Ok(LoadedGroup { key, body })
 }
 
-impl From<redb::Error> for LoadError {
-    fn from(error: redb::Error) -> Self {
-        Self::Database(error)
-    }
-}
-
-impl Engine for RedbEngine {
+impl<B: StorageBackend> Engine for RedbEngine<B> {
     fn load(&mut self, each: &mut dyn FnMut(LoadedGroup) -> bool) -> Result<(), String> {
-        let outcome = self.try_load(&mut |key, packed| {
-            let body = record::unpack(key, packed).map_err(|error| bad_record(key, error))?;
-            let key = GroupKey::from_bytes(key).ok_or_else(|| bad_record(key, record::RecordError::Damaged))?;
-            Ok(each(LoadedGroup { key, body }))
-        });
-        outcome.map_err(|error| match error {
-            LoadError::Database(error) => error.to_string(),
-            LoadError::Record(message) => message,
-        })
+        self.try_load(each).map_err(|error| format!("it cannot be read: {error}"))??;
+        self.release()
     }
 
     fn commit(&mut self, batch: &Batch) -> Result<(), String> {
         self.try_commit(batch).map_err(|error| error.to_string())
-    }
-
-    fn compact(&mut self) -> Result<(), String> {
-        self.database.compact().map(drop).map_err(|error| error.to_string())
     }
 
     fn is_verified(&self) -> bool {
@@ -170,3 +172,6 @@ fn refusal(error: &DatabaseError) -> String {
         error => format!("it cannot be opened: {error}"),
     }
 }
+
+#[cfg(test)]
+mod tests;

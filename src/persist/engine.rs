@@ -29,12 +29,6 @@ pub trait Engine {
     /// Why nothing has changed. The engine has to be opened anew.
     fn commit(&mut self, batch: &Batch) -> Result<(), String>;
 
-    /// Gives back to the file system what the file does not need, if that is worth the time.
-    ///
-    /// # Errors
-    /// Why it cannot. The engine has to be opened anew.
-    fn compact(&mut self) -> Result<(), String>;
-
     /// Whether all that is stored was checked when it was pushed.
     fn is_verified(&self) -> bool;
 }

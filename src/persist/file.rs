@@ -26,14 +26,18 @@ impl DatabaseFile {
         Self { path, is_checked }
     }
 
-    fn open_file(&self, path: &Path) -> Result<Box<dyn Engine>, String> {
-        let file = File::options().read(true).write(true).open(path).map_err(|error| format!("it cannot be opened: {error}"))?;
+    fn open_file(&self, path: &Path) -> Result<RedbEngine<FileBackend>, String> {
+        let file = File::options()
+            .read(true)
+            .write(true)
+            .open(path)
+            .map_err(|error| format!("it cannot be opened: {error}"))?;
         let backend = FileBackend::new(file).map_err(|error| error.to_string())?;
-        Ok(Box::new(RedbEngine::open(backend, self.is_checked)?))
+        RedbEngine::open(backend, self.is_checked)
     }
 
     /// Makes a new database under another name; [`DatabaseFile::adopt`] gives it its own.
-    fn create(&self) -> Result<Box<dyn Engine>, String> {
+    fn create(&self) -> Result<RedbEngine<FileBackend>, String> {
         let path = self.unfinished();
         let cannot = |error: io::Error| format!("{} cannot be made: {error}", path.display());
         match fs::remove_file(&path) {
@@ -41,7 +45,9 @@ impl DatabaseFile {
             _ => {}
         }
         File::create_new(&path).map_err(cannot)?;
-        self.open_file(&path)
+        let engine = self.open_file(&path)?;
+        engine.release()?;
+        Ok(engine)
     }
 
     /// Gives the new database its name, in the place of what has it now.
@@ -69,12 +75,14 @@ impl Disk for DatabaseFile {
             Kind::Empty => Err("it is empty, which no file of this program is".to_owned()),
             Kind::Other => Err("it is no persistence file of this program".to_owned()),
         });
-        found.map_err(|reason| super::refusal(&self.path, &reason))
+        Ok(Box::new(found.map_err(|reason| super::refusal(&self.path, &reason))?))
     }
 
     fn reopen(&mut self) -> Result<Box<dyn Engine>, String> {
         // It was there: an empty one in its place would look as if nothing had been stored.
-        self.open_file(&self.path)
+        let engine = self.open_file(&self.path)?;
+        engine.release()?;
+        Ok(Box::new(engine))
     }
 
     fn bytes(&self) -> u64 {

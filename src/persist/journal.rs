@@ -399,7 +399,9 @@ impl Journal {
     pub fn flushed(&self) -> Option<Result<(), Rc<str>>> {
         match &self.phase {
             Phase::Loading => Some(Ok(())),
-            Phase::Failing { reason, .. } if self.is_stalled || self.flush.is_some_and(|at| at < self.readings.failures) => {
+            Phase::Failing { reason, .. }
+                if self.is_stalled || self.flush.is_some_and(|at| at < self.readings.failures) =>
+            {
                 Some(Err(Rc::clone(reason)))
             }
             _ => {

@@ -97,11 +97,6 @@ impl Encoder {
         self.group.is_some()
     }
 
-    /// Forgets the record that is under way.
-    pub fn abandon(&mut self) {
-        self.group = None;
-    }
-
     /// Goes on with the record, until it is complete or about `budget` bytes are encoded, which are taken from it;
     /// whether it is complete.
     pub fn advance(&mut self, out: &mut Vec<u8>, budget: &mut usize) -> bool {
@@ -118,10 +113,14 @@ impl Encoder {
             // What is compressed counts less; it was counted when it came into the block.
             *budget = budget.saturating_sub((self.block.len() + out.len()).saturating_sub(before).max(64));
         }
-        self.end_block(out);
-        let checksum = checksum(group.key.as_bytes(), &out[self.start + HEAD_BYTES..]);
-        out[self.start + 1..self.start + HEAD_BYTES].copy_from_slice(&checksum.to_le_bytes());
+        self.end(group.key.as_bytes(), out);
         true
+    }
+
+    fn end(&mut self, key: &[u8], out: &mut Vec<u8>) {
+        self.end_block(out);
+        let checksum = checksum(key, &out[self.start + HEAD_BYTES..]);
+        out[self.start + 1..self.start + HEAD_BYTES].copy_from_slice(&checksum.to_le_bytes());
     }
 
     /// Writes the head of a family or the next piece of its lines; whether there is more of it.
@@ -333,4 +332,4 @@ impl<'a> Cursor<'a> {
 }
 
 #[cfg(test)]
-mod tests;
+pub mod tests;

@@ -2,7 +2,7 @@
 //!
 //! Orders and reports go through bounded channels. A report wakes the loop; the loop never waits for one.
 
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
@@ -75,10 +75,7 @@ impl Worker {
 
     /// What the helper has told; `None` if nothing.
     pub fn report(&self) -> Option<Report> {
-        match self.reports.try_recv() {
-            Ok(report) => Some(report),
-            Err(TryRecvError::Empty | TryRecvError::Disconnected) => None,
-        }
+        self.reports.try_recv().ok()
     }
 
     /// Closes the file and ends the thread. Not to be called with a batch under way, which may take any time.

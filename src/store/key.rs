@@ -159,7 +159,8 @@ mod tests {
 
     #[test]
     fn other_bytes_are_no_key() {
-        for bytes in [&b"job"[..], b"job\0", b"job\0j", b"job\0j\0a\0b\0", b"j\0\xff\0", b"\xc3\0j\0", b"a\0b\0a\0c\0"] {
+        for bytes in [&b"job"[..], b"job\0", b"job\0j", b"job\0j\0a\0b\0", b"j\0\xff\0", b"\xc3\0j\0", b"a\0b\0a\0c\0"]
+        {
             assert_eq!(GroupKey::from_bytes(bytes), None, "{bytes:?}");
         }
     }

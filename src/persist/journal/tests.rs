@@ -1,1 +1,464 @@
+//! The journal against a database that fails, hangs and forgets when the test says so.
 
+use std::collections::BTreeMap;
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex};
+
+use super::*;
+use crate::persist::engine::{Disk, Engine};
+use crate::persist::record;
+use crate::random::Random;
+use crate::store::naive::{Push, PushedFamily, feed};
+use crate::store::{Mode, Staged};
+
+/// What the helper does next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fault {
+    Open,
+    Load,
+    Commit,
+    Reopen,
+}
+
+/// The disk, as the test sees it.
+#[derive(Default)]
+struct Platter {
+    groups: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// What fails, and how many times it works before.
+    faults: Vec<(Fault, usize)>,
+    is_unverified: bool,
+    commits: usize,
+    opens: usize,
+    /// While it is there, a commit waits for the test.
+    gate: Option<Receiver<()>>,
+}
+
+impl Platter {
+    fn fails(&mut self, what: Fault) -> Result<(), String> {
+        let Some(at) = self.faults.iter().position(|(fault, _)| *fault == what) else { return Ok(()) };
+        if self.faults[at].1 > 0 {
+            self.faults[at].1 -= 1;
+            return Ok(());
+        }
+        self.faults.remove(at);
+        Err(format!("{what:?} fails"))
+    }
+}
+
+#[derive(Clone, Default)]
+struct FakeDisk(Arc<Mutex<Platter>>);
+
+impl FakeDisk {
+    fn platter(&self) -> std::sync::MutexGuard<'_, Platter> {
+        self.0.lock().unwrap()
+    }
+}
+
+impl Disk for FakeDisk {
+    fn open(&mut self) -> Result<Box<dyn Engine>, String> {
+        self.platter().fails(Fault::Open)?;
+        Ok(Box::new(self.clone()))
+    }
+
+    fn reopen(&mut self) -> Result<Box<dyn Engine>, String> {
+        self.platter().opens += 1;
+        self.platter().fails(Fault::Reopen)?;
+        Ok(Box::new(self.clone()))
+    }
+
+    fn bytes(&self) -> u64 {
+        self.platter().groups.values().map(|record| record.len() as u64).sum()
+    }
+
+    fn path(&self) -> PathBuf {
+        "fake".into()
+    }
+}
+
+impl Engine for FakeDisk {
+    fn load(&mut self, each: &mut dyn FnMut(LoadedGroup) -> bool) -> Result<(), String> {
+        self.platter().fails(Fault::Load)?;
+        let groups = self.platter().groups.clone();
+        for (key, packed) in groups {
+            let body = record::unpack(&key, &packed).unwrap();
+            if !each(LoadedGroup { key: GroupKey::from_bytes(&key).unwrap(), body }) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn commit(&mut self, batch: &Batch) -> Result<(), String> {
+        let gate = self.platter().gate.take();
+        if let Some(gate) = gate {
+            let _ = gate.recv();
+        }
+        let mut platter = self.platter();
+        platter.fails(Fault::Commit)?;
+        platter.commits += 1;
+        if batch.is_wipe {
+            platter.groups.clear();
+        }
+        for (key, packed) in batch.changes() {
+            match packed {
+                Some(packed) => drop(platter.groups.insert(key.as_bytes().to_vec(), packed.to_vec())),
+                None => drop(platter.groups.remove(key.as_bytes())),
+            }
+        }
+        Ok(())
+    }
+
+    fn is_verified(&self) -> bool {
+        !self.platter().is_unverified
+    }
+}
+
+/// A store whose changes a journal keeps.
+struct Bench {
+    disk: FakeDisk,
+    woken: Receiver<()>,
+    journal: Journal,
+    store: Store,
+    now: Duration,
+    clock: i64,
+}
+
+impl Bench {
+    fn start(disk: &FakeDisk, sync: Sync) -> Self {
+        let (sender, woken) = channel();
+        let wake = Box::new(move || sender.send(()).unwrap_or_default());
+        let worker = Worker::start(Box::new(disk.clone()), wake).unwrap();
+        let journal = Journal::new(worker, "fake".into(), sync);
+        Self { disk: disk.clone(), woken, journal, store: Store::new(), now: Duration::ZERO, clock: 0 }
+    }
+
+    fn running(disk: &FakeDisk, sync: Sync) -> Self {
+        let mut bench = Self::start(disk, sync);
+        bench.load().unwrap();
+        bench
+    }
+
+    /// Takes events until loading is over.
+    fn load(&mut self) -> Result<bool, String> {
+        loop {
+            match self.next_event() {
+                Event::Loaded(group) => {
+                    let stored = record::parse(group.key.as_bytes(), &group.body).unwrap();
+                    assert!(self.store.restore(&stored));
+                }
+                Event::Ready { is_verified } => return Ok(is_verified),
+                Event::Refused(reason) => return Err(reason),
+                event => panic!("{event:?}"),
+            }
+        }
+    }
+
+    fn event(&mut self) -> Option<Event> {
+        self.journal.event(self.now, Timestamp(self.clock))
+    }
+
+    fn next_event(&mut self) -> Event {
+        loop {
+            if let Some(event) = self.event() {
+                return event;
+            }
+            self.woken.recv_timeout(Duration::from_secs(20)).expect("the helper tells something");
+        }
+    }
+
+    fn advance(&mut self) {
+        while self.journal.advance(&self.store, self.now) {}
+    }
+
+    fn push(&mut self, job: u64, series: u64) -> Option<Ticket> {
+        self.clock += 1;
+        let mut staged = Staged::default();
+        let metrics = (0..series).map(|at| (vec![("id".to_owned(), at.to_string())], self.clock)).collect();
+        let family =
+            PushedFamily { name: "a".to_owned(), kind: crate::model::sample::Kind::Gauge, help: None, metrics };
+        let labels = vec![("job".to_owned(), job.to_string())];
+        let [is_replace, has_timestamp, is_interleaved, is_whole] = [true, false, false, false];
+        feed(
+            &mut staged,
+            &Push { labels, is_replace, has_timestamp, is_interleaved, is_whole, families: vec![family] },
+        );
+        self.store.push(&mut staged, Mode::Replace, Timestamp(self.clock)).unwrap();
+        self.journal.mark(staged.key())
+    }
+
+    fn delete(&mut self, job: u64) -> Option<Ticket> {
+        let key = GroupKey::new([("job", &*job.to_string())]);
+        if self.store.delete(&key) { self.journal.mark(&key) } else { self.journal.mark_nothing() }
+    }
+
+    fn wipe(&mut self) -> Option<Ticket> {
+        self.store.wipe();
+        self.journal.mark_wipe()
+    }
+
+    /// Panics unless the disk holds what the store does.
+    fn compare(&self) {
+        let mut expected = BTreeMap::new();
+        for group in self.store.groups() {
+            let (group, mut out) = (group.snapshot(), Vec::new());
+            let key = group.key.as_bytes().to_vec();
+            let mut encoder = Encoder::default();
+            encoder.begin(group, &mut out);
+            assert!(encoder.advance(&mut out, &mut usize::MAX.clone()));
+            expected.insert(key, out);
+        }
+        assert!(self.disk.platter().groups == expected, "the disk and the store differ");
+    }
+}
+
+const ALWAYS: Sync = Sync::Always;
+
+#[test]
+fn changes_share_a_commit_and_are_settled_in_order() {
+    let disk = FakeDisk::default();
+    let mut bench = Bench::running(&disk, ALWAYS);
+    assert_eq!((bench.journal.refusal(), bench.journal.unreadiness()), (None, None));
+    let (gate, held) = channel();
+    disk.platter().gate = Some(held);
+    let first = bench.push(1, 1).unwrap();
+    bench.advance();
+    // While the commit runs, changes pile up, and a group that changes often is written once.
+    for at in 0..50 {
+        bench.push(2, 1 + at % 3);
+    }
+    let last = bench.push(3, 1).unwrap();
+    bench.advance();
+    assert_eq!(bench.journal.readings().queue_length, 2);
+    assert_eq!(bench.journal.settled(), None);
+    gate.send(()).unwrap();
+    assert!(matches!(bench.next_event(), Event::Committed { is_recovery: false, .. }));
+    assert_eq!(bench.journal.settled(), Some(Settled { up_to: first, outcome: Ok(()) }));
+    bench.advance();
+    bench.next_event();
+    assert_eq!(bench.journal.settled(), Some(Settled { up_to: last, outcome: Ok(()) }));
+    assert_eq!(disk.platter().commits, 2);
+    bench.compare();
+    // A change that changes nothing waits for those before it only.
+    assert_eq!(bench.delete(9), None);
+    let ticket = bench.delete(3);
+    assert_eq!(bench.delete(9), ticket);
+    bench.wipe();
+    bench.advance();
+    bench.next_event();
+    bench.compare();
+    assert!(disk.platter().groups.is_empty());
+}
+
+#[test]
+fn a_failed_commit_refuses_and_recovers() {
+    for faults in [vec![(Fault::Commit, 0)], vec![(Fault::Commit, 0), (Fault::Reopen, 0)]] {
+        let disk = FakeDisk::default();
+        let mut bench = Bench::running(&disk, ALWAYS);
+        bench.push(7, 1);
+        bench.advance();
+        bench.next_event();
+        bench.journal.settled();
+        let tries = faults.len();
+        disk.platter().faults = faults;
+        bench.wipe();
+        let waiting = bench.push(1, 3).unwrap();
+        bench.advance();
+        let later = bench.push(2, 1).unwrap();
+        for failures in 1..=tries {
+            let Event::Failed(reason) = bench.next_event() else { panic!("it was to fail") };
+            assert_eq!((bench.journal.refusal(), bench.journal.unreadiness()), (Some(&*reason), Some(&*reason)));
+            assert_eq!(bench.journal.readings().failures, failures as u64);
+            bench.advance();
+            assert!(bench.event().is_none(), "it is not tried again at once");
+            assert_eq!(bench.journal.deadline(), Some(bench.now + COMMIT_RETRY_INTERVAL));
+            bench.now += COMMIT_RETRY_INTERVAL;
+            bench.advance();
+        }
+        // All that waited is told, those too whose turn had not come.
+        assert!(waiting < later);
+        let settled = bench.journal.settled().unwrap();
+        assert_eq!(settled.up_to, later);
+        assert!(settled.outcome.unwrap_err().contains("Commit fails"));
+        assert!(matches!(bench.next_event(), Event::Committed { is_recovery: true, .. }));
+        assert_eq!(bench.journal.settled(), None);
+        assert_eq!(bench.journal.refusal(), None);
+        assert_eq!(disk.platter().opens, tries);
+        bench.compare();
+    }
+}
+
+#[test]
+fn a_commit_that_hangs_is_given_up_and_may_still_succeed() {
+    let disk = FakeDisk::default();
+    let mut bench = Bench::running(&disk, ALWAYS);
+    let (gate, held) = channel();
+    disk.platter().gate = Some(held);
+    let ticket = bench.push(1, 1).unwrap();
+    bench.advance();
+    assert_eq!(bench.journal.deadline(), Some(COMMIT_TIME_MAX));
+    bench.now = COMMIT_TIME_MAX - Duration::from_millis(1);
+    assert!(bench.event().is_none());
+    bench.now = COMMIT_TIME_MAX;
+    assert!(matches!(bench.event(), Some(Event::Failed(reason)) if reason.contains("10 seconds")));
+    assert!(bench.event().is_none(), "it is told once");
+    assert!(bench.journal.settled().is_some_and(|settled| settled.up_to == ticket && settled.outcome.is_err()));
+    assert!(bench.journal.refusal().is_some());
+    bench.journal.flush(bench.now);
+    assert!(bench.journal.flushed().is_some_and(|outcome| outcome.is_err()));
+    gate.send(()).unwrap();
+    assert!(matches!(bench.next_event(), Event::Committed { is_recovery: true, .. }));
+    assert_eq!((bench.journal.refusal(), bench.journal.flushed()), (None, Some(Ok(()))));
+    bench.compare();
+}
+
+/// SPEC 12.1: an interval after the start of the last write, at once if that is past.
+#[test]
+fn intervals_are_kept() {
+    let interval = Duration::from_secs(100);
+    let disk = FakeDisk::default();
+    let mut bench = Bench::running(&disk, Sync::Interval(interval));
+    assert_eq!((bench.push(1, 1), bench.journal.deadline()), (None, Some(interval)));
+    bench.now = interval - Duration::from_millis(1);
+    bench.advance();
+    assert!(disk.platter().groups.is_empty());
+    bench.now = 5 * interval;
+    bench.advance();
+    bench.next_event();
+    bench.compare();
+    assert_eq!(bench.journal.deadline(), None);
+    // A burst behind it is written once, an interval later.
+    bench.push(1, 2);
+    bench.push(2, 1);
+    assert_eq!(bench.journal.deadline(), Some(6 * interval));
+    // A disk that fails is no reason to refuse what is not promised to be on it, but one not to be ready.
+    bench.now = 6 * interval;
+    disk.platter().faults.push((Fault::Commit, 0));
+    bench.advance();
+    assert!(matches!(bench.next_event(), Event::Failed(_)));
+    assert_eq!((bench.journal.refusal(), bench.journal.unreadiness()), (None, Some("Commit fails")));
+    // At the end everything is written at once.
+    bench.journal.flush(bench.now);
+    assert_eq!(bench.journal.flushed(), None);
+    bench.advance();
+    bench.next_event();
+    assert_eq!(bench.journal.flushed(), Some(Ok(())));
+    bench.compare();
+    bench.journal.close();
+}
+
+#[test]
+fn a_last_commit_that_fails_is_told() {
+    let disk = FakeDisk::default();
+    let mut bench = Bench::running(&disk, Sync::Interval(Duration::from_secs(100)));
+    bench.push(1, 1);
+    disk.platter().faults.push((Fault::Commit, 0));
+    bench.journal.flush(bench.now);
+    bench.advance();
+    bench.next_event();
+    assert_eq!(bench.journal.flushed(), Some(Err("Commit fails".into())));
+}
+
+#[test]
+fn nothing_is_served_before_everything_is_loaded() {
+    let disk = FakeDisk::default();
+    let mut bench = Bench::running(&disk, ALWAYS);
+    for job in 0..9000 {
+        bench.push(job, 1);
+    }
+    bench.push(9000, 40_000);
+    bench.advance();
+    while bench.journal.readings().queue_length > 0 {
+        bench.next_event();
+        bench.advance();
+    }
+    bench.journal.close();
+    bench.compare();
+    disk.platter().is_unverified = true;
+    let mut again = Bench::start(&disk, ALWAYS);
+    assert!(again.journal.is_loading() && again.journal.refusal().is_some() && again.journal.unreadiness().is_some());
+    assert_eq!(again.load(), Ok(false));
+    assert_eq!(again.journal.refusal(), None);
+    again.compare();
+    // Who ends while it loads does not wait for all of it.
+    let mut ended = Bench::start(&disk, ALWAYS);
+    assert_eq!(ended.journal.flushed(), Some(Ok(())));
+    ended.journal.close();
+    for fault in [Fault::Open, Fault::Load] {
+        disk.platter().faults.push((fault, 0));
+        assert!(Bench::start(&disk, ALWAYS).load().unwrap_err().contains(&format!("{fault:?} fails")));
+    }
+}
+
+/// Whatever fails and whenever, what was settled as stored is on the disk, and in the end everything is.
+#[test]
+fn random_runs_lose_nothing() {
+    for seed in 0..40 {
+        let mut random = Random::for_test(seed);
+        let disk = FakeDisk::default();
+        let sync = if random.below(4) == 0 { Sync::Interval(Duration::from_millis(500)) } else { ALWAYS };
+        let mut bench = Bench::running(&disk, sync);
+        // The last change of each group that is settled as stored, and the generation it had.
+        let mut waiting: Vec<(Ticket, u64, i64)> = Vec::new();
+        let mut latest: BTreeMap<u64, i64> = BTreeMap::new();
+        for _ in 0..200 {
+            bench.now += Duration::from_millis(random.below(300));
+            if random.below(20) == 0 {
+                let fault = if random.below(3) == 0 { Fault::Reopen } else { Fault::Commit };
+                disk.platter().faults.push((fault, random.below(3) as usize));
+            }
+            while let Some(event) = bench.event() {
+                assert!(matches!(event, Event::Committed { .. } | Event::Failed(_)));
+            }
+            while let Some(Settled { up_to, outcome }) = bench.journal.settled() {
+                for (_, job, generation) in waiting.extract_if(.., |(ticket, _, _)| *ticket <= up_to) {
+                    if outcome.is_ok() && latest.get(&job) == Some(&generation) {
+                        assert_stored(&disk, job, generation);
+                    }
+                }
+            }
+            if bench.journal.refusal().is_none() {
+                let job = random.below(5);
+                let ticket = match random.below(12) {
+                    0 => {
+                        latest.clear();
+                        bench.wipe()
+                    }
+                    1..=3 => {
+                        latest.remove(&job);
+                        bench.delete(job)
+                    }
+                    _ => {
+                        let series = if random.below(9) == 0 { 4000 } else { random.below(3) };
+                        let ticket = bench.push(job, series);
+                        latest.insert(job, bench.clock);
+                        ticket
+                    }
+                };
+                waiting.extend(ticket.map(|ticket| (ticket, job, bench.clock)));
+            }
+            if random.below(3) > 0 {
+                bench.journal.advance(&bench.store, bench.now);
+            }
+            if random.below(4) == 0 {
+                let _ = bench.woken.recv_timeout(Duration::from_millis(1));
+            }
+        }
+        disk.platter().faults.clear();
+        bench.journal.flush(bench.now);
+        while bench.journal.flushed() != Some(Ok(())) {
+            bench.now += COMMIT_RETRY_INTERVAL;
+            bench.advance();
+            while bench.event().is_some() {}
+            let _ = bench.woken.recv_timeout(Duration::from_millis(1));
+        }
+        bench.compare();
+    }
+}
+
+fn assert_stored(disk: &FakeDisk, job: u64, generation: i64) {
+    let key = GroupKey::new([("job", &*job.to_string())]);
+    let platter = disk.platter();
+    let packed = platter.groups.get(key.as_bytes()).unwrap_or_else(|| panic!("job {job} is gone"));
+    let body = record::unpack(key.as_bytes(), packed).unwrap();
+    assert_eq!(record::parse(key.as_bytes(), &body).unwrap().pushed, Timestamp(generation), "job {job}");
+}

@@ -5,6 +5,14 @@ use crate::random::Random;
 use crate::store::Store;
 use crate::store::naive::{Labels, Push, PushedFamily, Step, Twins};
 
+/// Writes a record with any body.
+pub fn pack(key: &[u8], body: &[u8], out: &mut Vec<u8>) {
+    let mut encoder = Encoder { start: out.len(), ..Encoder::default() };
+    out.extend_from_slice(&[VERSION, 0, 0, 0, 0]);
+    encoder.put(body, out);
+    encoder.end(key, out);
+}
+
 fn encode(group: &GroupSnapshot, random: &mut Random) -> Vec<u8> {
     let mut encoder = Encoder::default();
     let mut out = b"before".to_vec();
