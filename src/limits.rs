@@ -230,6 +230,17 @@ pub const SHUTDOWN_TIME_MAX: Duration = Duration::from_secs(10);
 /// Arguments files (`@FILE`) read for one command line; a file may name others, and itself.
 pub const ARGUMENT_FILES_MAX: usize = 64;
 
+// ---- persistence ----
+
+/// Types that a persistence file of the original may define; it has some thirty, most of them for parts of families.
+pub const GOB_TYPES_MAX: usize = 1 << 10;
+
+/// Fields of one of these types; the original's have up to twenty.
+pub const GOB_FIELDS_MAX: usize = 1 << 10;
+
+/// How deep values that are skipped in such a file may be inside each other, so that none exhausts the stack.
+pub const GOB_DEPTH_MAX: usize = 64;
+
 // ---- log ----
 
 /// Longest value in a log line, bytes; a message may quote a whole line of a body.

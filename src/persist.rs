@@ -11,6 +11,7 @@ mod deferred;
 mod engine;
 #[cfg(feature = "persistence")]
 mod file;
+pub mod gob;
 mod journal;
 pub mod record;
 mod worker;
