@@ -18,6 +18,7 @@ mod pages;
 mod problem;
 mod restore;
 mod staged;
+mod times;
 mod view;
 mod whole;
 
@@ -43,7 +44,8 @@ pub use key::GroupKey;
 pub use pages::Snapshot;
 pub use problem::Problems;
 pub use restore::{StoredFamily, StoredGroup};
-pub use staged::{LineNote, Remark, Staged};
+pub use staged::{LineNote, RESERVED_NAMES, Remark, Staged};
+pub use times::PushTime;
 pub use view::{FamilyView, GroupSnapshot, GroupView, LineCursor, Lines};
 
 use crate::limits::{DISCARDS_PER_TURN_MAX, WIPES_PENDING_MAX};

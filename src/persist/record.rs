@@ -13,7 +13,9 @@ use std::fmt;
 use crate::limits::RECORD_BLOCK_BYTES;
 use crate::model::sample::Kind;
 use crate::model::time::Timestamp;
-use crate::store::{FamilyView, GroupKey, GroupSnapshot, LineNote, Remark, StoredFamily, StoredGroup};
+use crate::store::{
+    FamilyView, GroupKey, GroupSnapshot, LineNote, PushTime, RESERVED_NAMES, Remark, StoredFamily, StoredGroup,
+};
 
 /// What this program writes, and all that it reads.
 const VERSION: u8 = 1;
@@ -84,8 +86,9 @@ impl Encoder {
         for time in [group.pushed, group.failed] {
             put_time(&mut self.block, time);
         }
-        for family in group.families.iter().filter(|family| family.is_reserved()) {
-            put_time(&mut self.block, family.written());
+        for name in RESERVED_NAMES {
+            let family = group.families.iter().find(|family| family.name() == name);
+            put_time(&mut self.block, family.map_or(Timestamp::default(), FamilyView::written));
         }
         let pushed = group.families.iter().filter(|family| !family.is_reserved()).count();
         put_number(&mut self.block, pushed as u64);
@@ -245,14 +248,13 @@ pub fn parse<'a>(key: &[u8], body: &'a [u8]) -> Result<StoredGroup<'a>, RecordEr
         let key = GroupKey::from_bytes(key)?;
         let mut rest = Cursor(body);
         let flags = rest.byte()?;
-        let (pushed, failed) = (rest.time()?, rest.time()?);
-        // Families are in the order of their names, so the failures come first.
-        let [failed_written, pushed_written] = [rest.time()?, rest.time()?];
+        let values = [rest.time()?, rest.time()?];
+        let written = [rest.time()?, rest.time()?];
+        let [pushed, failed] = [0, 1].map(|at| PushTime { value: values[at], written: written[at] });
         let count = rest.count()?;
         let families = (0..count).map(|_| rest.family()).collect::<Option<Vec<_>>>()?;
-        let times_written = [pushed_written, failed_written];
         let has_quoted_names = flags & QUOTED_NAMES != 0;
-        let group = StoredGroup { key, pushed, failed, times_written, has_quoted_names, families };
+        let group = StoredGroup { key, pushed, failed, has_quoted_names, families };
         (rest.0.is_empty() && flags <= QUOTED_NAMES).then_some(group)
     };
     group().ok_or(RecordError::Damaged)

@@ -1,8 +1,6 @@
 //! Groups that come back from where they were kept: they were checked and written out when they were pushed, and are
 //! put in their places as they are.
 
-use std::borrow::Cow;
-
 use memchr::memrchr;
 
 use super::Store;
@@ -10,8 +8,8 @@ use super::check::Resolved;
 use super::detail::StagedDetails;
 use super::entry::{Entry, EntryText, FamilyId};
 use super::key::GroupKey;
-use super::line::Overlay;
 use super::staged::{LineNote, RESERVED_NAMES};
+use super::times::PushTime;
 use crate::limits::{ENTRY_SHARED_BYTES_MAX, PAGE_BYTES};
 use crate::model::sample::{FamilyIx, Kind};
 use crate::model::time::Timestamp;
@@ -21,12 +19,10 @@ use crate::model::time::Timestamp;
 pub struct StoredGroup<'a> {
     /// Its labels.
     pub key: GroupKey,
-    /// When a push was last accepted; zero if none was.
-    pub pushed: Timestamp,
-    /// When a push was last refused; zero if none was.
-    pub failed: Timestamp,
-    /// When the two push times were written, which is not what they say.
-    pub times_written: [Timestamp; 2],
+    /// When a push was last accepted.
+    pub pushed: PushTime,
+    /// When a push was last refused.
+    pub failed: PushTime,
     /// Whether names in its lines may be quoted.
     pub has_quoted_names: bool,
     /// What was pushed to it; names distinct, the push times left out.
@@ -65,7 +61,6 @@ impl Store {
         }
         self.audited = None;
         let id = self.catalog.add_group(group.key.clone());
-        (self.catalog.group_mut(id).pushed, self.catalog.group_mut(id).failed) = (group.pushed, group.failed);
         self.set_quoted_names(id, group.has_quoted_names);
         let mut resolved = Vec::with_capacity(group.families.len());
         for (at, family) in group.families.iter().enumerate() {
@@ -77,12 +72,7 @@ impl Store {
         let pushed = resolved.iter().map(|family| (family.id, group.families[family.ix.0 as usize].kind));
         let held: Vec<_> = times.map(|family| (family, Kind::Gauge)).into_iter().chain(pushed).collect();
         self.add_holdings(id, &held);
-        let mut overlay = Overlay::default();
-        let labels: Vec<(Cow<'_, str>, Cow<'_, str>)> = group.key.labels().collect();
-        overlay.assign(labels.iter().map(|(name, value)| (&**name, &**value)));
-        let [pushed_written, failed_written] = group.times_written;
-        self.write_time(id, FamilyId::PUSH_TIME, overlay.own_labels(), group.pushed, pushed_written);
-        self.write_time(id, FamilyId::FAILURE_TIME, overlay.own_labels(), group.failed, failed_written);
+        self.write_times(id, group.pushed, group.failed);
         for Resolved { id: family, ix } in resolved {
             self.restore_family(Entry { family, group: id }, &group.families[ix.0 as usize]);
         }

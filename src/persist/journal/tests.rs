@@ -460,5 +460,5 @@ fn assert_stored(disk: &FakeDisk, job: u64, generation: i64) {
     let platter = disk.platter();
     let packed = platter.groups.get(key.as_bytes()).unwrap_or_else(|| panic!("job {job} is gone"));
     let body = record::unpack(key.as_bytes(), packed).unwrap();
-    assert_eq!(record::parse(key.as_bytes(), &body).unwrap().pushed, Timestamp(generation), "job {job}");
+    assert_eq!(record::parse(key.as_bytes(), &body).unwrap().pushed.value, Timestamp(generation), "job {job}");
 }
