@@ -7,6 +7,7 @@ pub mod conversion;
 pub mod durable;
 pub mod grouping;
 pub mod held;
+pub mod import;
 pub mod json;
 pub mod media;
 pub mod negotiation;

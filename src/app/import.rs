@@ -1,0 +1,235 @@
+//! Groups of the original's persistence file on their way into the store: one push for each time at which something of
+//! a group was pushed, and the times themselves.
+//!
+//! What the store cannot hold is left out and named; whatever else the group has is kept. Files are read by `persist`.
+
+use std::fmt;
+
+use crate::exposition::protobuf::{ReadError, Reader};
+use crate::model::quote::Quoted;
+use crate::model::sample::{FamilyIx, Kind, Metric, MetricValue, WholeSink};
+use crate::model::time::Timestamp;
+use crate::persist::gob::{ForeignFamily, ForeignGroup, ForeignLabel};
+use crate::store::{GroupKey, Mode, PushTime, RESERVED_NAMES, Refusal, Staged, Store};
+
+/// The label that every group has.
+const JOB: &str = "job";
+
+/// Something of a group that was not taken over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImportError {
+    /// The labels of the group, as they are shown: `{job="j"}`.
+    pub group: Box<str>,
+    /// The name of the family; none if it is the whole group.
+    pub family: Option<Box<[u8]>>,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// Why a group or a family is not taken over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// A label of the group is not UTF-8 (SPEC appendix B, 2).
+    Label,
+    /// The group has no job.
+    NoJob,
+    /// There is such a group already.
+    Repeated,
+    /// The family calls itself otherwise than the group does.
+    OtherName,
+    /// The family cannot be read, or not be shown (SPEC appendix B, 6-8, 10).
+    Unreadable(ReadError),
+    /// The store refuses it: what is there would be inconsistent with it.
+    Refused(Refusal),
+}
+
+impl fmt::Display for ImportError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "group {}", self.group)?;
+        if let Some(family) = &self.family {
+            write!(f, ", family {}", Quoted(family))?;
+        }
+        write!(f, ": {}", self.reason)
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Reason::Label => f.write_str("a label is not UTF-8"),
+            Reason::NoJob => f.write_str("there is no label job"),
+            Reason::Repeated => f.write_str("there is such a group already"),
+            Reason::OtherName => f.write_str("the family has another name inside"),
+            Reason::Unreadable(error) => error.fmt(f),
+            Reason::Refused(refusal) => refusal.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for ImportError {}
+
+impl From<ReadError> for Reason {
+    fn from(error: ReadError) -> Self {
+        Reason::Unreadable(error)
+    }
+}
+
+impl From<Refusal> for Reason {
+    fn from(refusal: Refusal) -> Self {
+        Reason::Refused(refusal)
+    }
+}
+
+/// Puts groups into a store. Reused from group to group for its working memory.
+#[derive(Debug, Default)]
+pub struct Importer {
+    reader: Reader,
+    staged: Staged,
+}
+
+impl Importer {
+    /// Puts a group into the store, which must not have it yet, as pushes at the times at which its families were pushed
+    /// would; what could not be taken over. The names of the gateway's own families have to be declared before.
+    pub fn import(&mut self, store: &mut Store, group: &ForeignGroup<'_>) -> Vec<ImportError> {
+        let error = |family: Option<&ForeignFamily<'_>>, reason| ImportError {
+            group: shown(&group.labels),
+            family: family.map(|family| family.name.into()),
+            reason,
+        };
+        let labels = match self.create(store, group) {
+            Ok(labels) => labels,
+            Err(reason) => return vec![error(None, reason)],
+        };
+        let mut errors = Vec::new();
+        let is_own = |family: &&ForeignFamily<'_>| RESERVED_NAMES.iter().any(|name| name.as_bytes() == family.name);
+        let (own, mut families): (Vec<&ForeignFamily<'_>>, Vec<_>) = group.families.iter().partition(is_own);
+        families.sort_by_key(|family| family.written);
+        for families in families.chunk_by(|left, right| left.written == right.written) {
+            if self.push(store, &labels, families).is_ok() {
+                continue;
+            }
+            // One by one, they show which of them is at fault, and the others stay.
+            for family in families {
+                if let Err(reason) = self.push(store, &labels, &[family]) {
+                    errors.push(error(Some(family), reason));
+                }
+            }
+        }
+        let last = families.last().map(|family| family.written).unwrap_or_default();
+        let mut times = [PushTime { value: last, written: last }, PushTime::default()];
+        for family in own {
+            let which = usize::from(family.name != RESERVED_NAMES[0].as_bytes());
+            match self.time(family) {
+                Ok(time) => times[which] = time,
+                Err(reason) => errors.push(error(Some(family), reason)),
+            }
+        }
+        store.set_times(&GroupKey::new(labels), times[0], times[1]);
+        errors
+    }
+
+    /// Makes the group, still empty; its labels.
+    fn create<'a>(&mut self, store: &mut Store, group: &ForeignGroup<'a>) -> Result<Vec<(&'a str, &'a str)>, Reason> {
+        let text = |bytes: &'a [u8]| str::from_utf8(bytes).map_err(|_| Reason::Label);
+        let labels = group.labels.iter().map(|(name, value)| Ok((text(name)?, text(value)?)));
+        let labels: Vec<_> = labels.collect::<Result<_, Reason>>()?;
+        if labels.iter().all(|(name, _)| *name != JOB) {
+            return Err(Reason::NoJob);
+        }
+        if store.group(&GroupKey::new(labels.iter().copied())).is_some() {
+            return Err(Reason::Repeated);
+        }
+        self.push(store, &labels, &[])?;
+        Ok(labels)
+    }
+
+    /// Pushes these families, which were pushed at the same time.
+    fn push(
+        &mut self,
+        store: &mut Store,
+        labels: &[(&str, &str)],
+        families: &[&ForeignFamily<'_>],
+    ) -> Result<(), Reason> {
+        let Self { reader, staged } = self;
+        reader.reset();
+        staged.begin(labels.iter().copied());
+        for family in families {
+            let mut sink = Named { staged, name: family.name, is_other: false };
+            feed(reader, family.message, &mut sink)?;
+            if sink.is_other {
+                return Err(Reason::OtherName);
+            }
+        }
+        staged.seal();
+        let written = families.first().map(|family| family.written).unwrap_or_default();
+        Ok(store.push(staged, Mode::Merge, written)?)
+    }
+
+    /// Reads one of the families that the gateway itself keeps. A value that is not the time of the push came with a push,
+    /// which the original once let through.
+    fn time(&mut self, family: &ForeignFamily<'_>) -> Result<PushTime, Reason> {
+        self.reader.reset();
+        let mut sink = FirstValue(None);
+        feed(&mut self.reader, family.message, &mut sink)?;
+        let written = family.written;
+        let seconds = sink.0.unwrap_or_default();
+        let value = if seconds == written.seconds() { written } else { Timestamp((seconds * 1e9) as i64) };
+        Ok(PushTime { value, written })
+    }
+}
+
+fn shown(labels: &[ForeignLabel<'_>]) -> Box<str> {
+    let pairs = labels.iter().map(|(name, value)| format!("{}={}", String::from_utf8_lossy(name), Quoted(value)));
+    format!("{{{}}}", pairs.collect::<Vec<_>>().join(",")).into()
+}
+
+/// Feeds a message behind its length.
+fn feed<S: WholeSink>(reader: &mut Reader, message: &[u8], sink: &mut S) -> Result<(), ReadError> {
+    let mut length = [0; 10];
+    let (mut rest, mut bytes) = (message.len() as u64, 0);
+    while rest >= 0x80 {
+        length[bytes] = rest as u8 | 0x80;
+        rest >>= 7;
+        bytes += 1;
+    }
+    length[bytes] = rest as u8;
+    reader.feed(&length[..=bytes], sink)?;
+    if !message.is_empty() {
+        reader.feed(message, sink)?;
+    }
+    reader.finish()
+}
+
+/// Stages a family, and sees whether it has the name that is expected.
+struct Named<'a> {
+    staged: &'a mut Staged,
+    name: &'a [u8],
+    is_other: bool,
+}
+
+impl WholeSink for Named<'_> {
+    fn whole_family(&mut self, family: FamilyIx, name: &str, kind: Kind, help: Option<&[u8]>) {
+        self.is_other |= name.as_bytes() != self.name;
+        self.staged.whole_family(family, name, kind, help);
+    }
+
+    fn metric(&mut self, metric: Metric<'_>) {
+        self.staged.metric(metric);
+    }
+}
+
+/// Keeps the value of the first metric.
+struct FirstValue(Option<f64>);
+
+impl WholeSink for FirstValue {
+    fn whole_family(&mut self, _: FamilyIx, _: &str, _: Kind, _: Option<&[u8]>) {}
+
+    fn metric(&mut self, metric: Metric<'_>) {
+        if let MetricValue::Number(value) = metric.value {
+            self.0.get_or_insert(value);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
