@@ -6,6 +6,7 @@
 use std::fmt;
 
 use crate::exposition::protobuf::{ReadError, Reader};
+use crate::exposition::wire::write_varint;
 use crate::model::quote::Quoted;
 use crate::model::sample::{FamilyIx, Kind, Metric, MetricValue, WholeSink};
 use crate::model::time::Timestamp;
@@ -85,9 +86,21 @@ impl From<Refusal> for Reason {
 pub struct Importer {
     reader: Reader,
     staged: Staged,
+    /// Working memory: the length of one message.
+    length: Vec<u8>,
 }
 
 impl Importer {
+    /// Puts all groups of a file into a store, as [`Importer::import`] does each; what could not be taken over.
+    ///
+    /// Groups without families come last. The original keeps such a group of a push that it refused because the group
+    /// itself must not be (SPEC appendix B, 3), and it must not take the place of the one that it was refused for.
+    pub fn import_all(&mut self, store: &mut Store, groups: &[ForeignGroup<'_>]) -> Vec<ImportError> {
+        let is_empty = |group: &&ForeignGroup<'_>| group.families.iter().all(is_own);
+        let (empty, full): (Vec<_>, Vec<_>) = groups.iter().partition(is_empty);
+        full.into_iter().chain(empty).flat_map(|group| self.import(store, group)).collect()
+    }
+
     /// Puts a group into the store, which must not have it yet, as pushes at the times at which its families were pushed
     /// would; what could not be taken over. The names of the gateway's own families have to be declared before.
     pub fn import(&mut self, store: &mut Store, group: &ForeignGroup<'_>) -> Vec<ImportError> {
@@ -101,8 +114,8 @@ impl Importer {
             Err(reason) => return vec![error(None, reason)],
         };
         let mut errors = Vec::new();
-        let is_own = |family: &&ForeignFamily<'_>| RESERVED_NAMES.iter().any(|name| name.as_bytes() == family.name);
-        let (own, mut families): (Vec<&ForeignFamily<'_>>, Vec<_>) = group.families.iter().partition(is_own);
+        let (own, mut families): (Vec<&ForeignFamily<'_>>, Vec<_>) =
+            group.families.iter().partition(|family| is_own(family));
         families.sort_by_key(|family| family.written);
         for families in families.chunk_by(|left, right| left.written == right.written) {
             if self.push(store, &labels, families).is_ok() {
@@ -150,12 +163,12 @@ impl Importer {
         labels: &[(&str, &str)],
         families: &[&ForeignFamily<'_>],
     ) -> Result<(), Reason> {
-        let Self { reader, staged } = self;
+        let Self { reader, staged, length } = self;
         reader.reset();
         staged.begin(labels.iter().copied());
         for family in families {
             let mut sink = Named { staged, name: family.name, is_other: false };
-            feed(reader, family.message, &mut sink)?;
+            feed(reader, length, family.message, &mut sink)?;
             if sink.is_other {
                 return Err(Reason::OtherName);
             }
@@ -165,12 +178,12 @@ impl Importer {
         Ok(store.push(staged, Mode::Merge, written)?)
     }
 
-    /// Reads one of the families that the gateway itself keeps. A value that is not the time of the push came with a push,
+    /// Reads one of the two families of push times. A value that is not the time of the push came with a push,
     /// which the original once let through.
     fn time(&mut self, family: &ForeignFamily<'_>) -> Result<PushTime, Reason> {
         self.reader.reset();
         let mut sink = FirstValue(None);
-        feed(&mut self.reader, family.message, &mut sink)?;
+        feed(&mut self.reader, &mut self.length, family.message, &mut sink)?;
         let written = family.written;
         let seconds = sink.0.unwrap_or_default();
         let value = if seconds == written.seconds() { written } else { Timestamp((seconds * 1e9) as i64) };
@@ -178,25 +191,27 @@ impl Importer {
     }
 }
 
+/// Whether it is one of the families that the gateway itself keeps in every group.
+fn is_own(family: &ForeignFamily<'_>) -> bool {
+    RESERVED_NAMES.iter().any(|name| name.as_bytes() == family.name)
+}
+
 fn shown(labels: &[ForeignLabel<'_>]) -> Box<str> {
     let pairs = labels.iter().map(|(name, value)| format!("{}={}", String::from_utf8_lossy(name), Quoted(value)));
     format!("{{{}}}", pairs.collect::<Vec<_>>().join(",")).into()
 }
 
-/// Feeds a message behind its length.
-fn feed<S: WholeSink>(reader: &mut Reader, message: &[u8], sink: &mut S) -> Result<(), ReadError> {
-    let mut length = [0; 10];
-    let (mut rest, mut bytes) = (message.len() as u64, 0);
-    while rest >= 0x80 {
-        length[bytes] = rest as u8 | 0x80;
-        rest >>= 7;
-        bytes += 1;
-    }
-    length[bytes] = rest as u8;
-    reader.feed(&length[..=bytes], sink)?;
-    if !message.is_empty() {
-        reader.feed(message, sink)?;
-    }
+/// Feeds a message behind its length; `length` is working memory.
+fn feed<S: WholeSink>(
+    reader: &mut Reader,
+    length: &mut Vec<u8>,
+    message: &[u8],
+    sink: &mut S,
+) -> Result<(), ReadError> {
+    length.clear();
+    write_varint(length, message.len() as u64);
+    reader.feed(length, sink)?;
+    reader.feed(message, sink)?;
     reader.finish()
 }
 
