@@ -24,6 +24,7 @@ install_packages() {
 
 packages=()
 command -v prometheus >/dev/null && command -v promtool >/dev/null || packages+=(prometheus)
+command -v prometheus-pushgateway >/dev/null || packages+=(prometheus-pushgateway)
 command -v curl >/dev/null || packages+=(curl)
 command -v c++ >/dev/null || packages+=(g++)
 command -v node >/dev/null && command -v npm >/dev/null || packages+=(nodejs npm)

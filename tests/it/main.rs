@@ -1,7 +1,8 @@
 //! The one integration binary: the running server against black-box cases and real peers, and the house rules.
 //!
 //! One binary, so that everything links once. Support modules: `server` starts the gateway, `wire` speaks HTTP to
-//! it, `tools` finds the programs of real peers. A missing program is a failure with the command that installs it.
+//! it, `tools` finds the programs of real peers, `original` runs the Go original. A missing
+//! program is a failure with the command that installs it.
 
 mod allocations;
 mod cases;
@@ -9,6 +10,8 @@ mod clients;
 mod coding;
 mod connections;
 mod gzip;
+mod migration;
+mod original;
 mod prefixes;
 mod prometheus;
 mod query;

@@ -25,9 +25,16 @@ impl Server {
     /// Starts the gateway with these flags (not the listen address) and waits until `<prefix>/-/ready` answers 200.
     pub fn start(flags: &[&str], prefix: &str) -> Server {
         let binary = std::env::var("PUSHGATEWAY_BIN").unwrap_or_else(|_| env!("CARGO_BIN_EXE_pushgateway").to_owned());
-        let mut child = Command::new(&binary)
+        Self::start_program(&binary, flags, prefix)
+    }
+
+    /// The same with another program that understands those flags and logs its address as the gateway does. It is run in
+    /// UTC, as the original writes times in the zone of the machine.
+    pub fn start_program(binary: &str, flags: &[&str], prefix: &str) -> Server {
+        let mut child = Command::new(binary)
             .arg("--web.listen-address=127.0.0.1:0")
             .args(flags)
+            .env("TZ", "UTC")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())

@@ -46,7 +46,7 @@ pub fn read<'a>(types: &Types<'a>, id: TypeId, mut message: Cursor<'a>) -> Resul
         groups.push(layout.read_group(types, &mut message)?);
     }
     message.end("the end of the groups")?;
-    groups.sort_unstable_by(|left, right| left.labels.cmp(&right.labels));
+    groups.sort_by(|left, right| left.labels.cmp(&right.labels));
     Ok(groups)
 }
 

@@ -25,14 +25,7 @@ fn groups() -> Vec<ForeignGroup<'static>> {
 }
 
 fn senders() -> Vec<Sender> {
-    let bit = |number: u32, at: u32| number >> at & 1 == 1;
-    let sender = |number| Sender {
-        is_reversed: bit(number, 0),
-        has_extras: bit(number, 1),
-        has_number_keys: bit(number, 2),
-        has_seconds: bit(number, 3),
-    };
-    (0..16).map(sender).collect()
+    (0..16).map(Sender::numbered).collect()
 }
 
 /// Reads a file with the reader and its oracle, which agree but for the reader's bounds.
@@ -211,10 +204,7 @@ fn types_are_those_of_the_original() {
 
 #[test]
 fn values_are_checked() {
-    let whole = write::file(&[], Sender::default());
-    // Without the message of the value: its length, its type, a zero and a count.
-    let types = [whole[..whole.len() - 5].to_vec()];
-    let value = |value: &[u8]| file(&types, 71, value);
+    let value = |value: &[u8]| write::file_of_value(value, Sender::default());
     assert_eq!(read_twice(&value(b"\0\0")), Ok(vec![]));
     check(&value(b""), "expected a zero in front of the groups");
     check(&value(b"\x01\0"), "expected a zero in front of the groups");

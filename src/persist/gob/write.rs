@@ -16,6 +16,14 @@ pub struct Sender {
     pub has_seconds: bool,
 }
 
+impl Sender {
+    /// One of sixteen, by the lowest bits of a number.
+    pub fn numbered(number: u8) -> Self {
+        let bit = |at: u8| number >> at & 1 == 1;
+        Self { is_reversed: bit(0), has_extras: bit(1), has_number_keys: bit(2), has_seconds: bit(3) }
+    }
+}
+
 const FILE: i64 = 71;
 const GROUP: i64 = 65;
 const LABELS: i64 = 66;
@@ -49,22 +57,33 @@ const TEXT: i64 = 84;
 
 /// The file of these groups.
 pub fn file(groups: &[ForeignGroup<'_>], sender: Sender) -> Vec<u8> {
+    file_of_value(&value(groups, sender), sender)
+}
+
+/// The file of a value, whatever it is.
+pub fn file_of_value(value: &[u8], sender: Sender) -> Vec<u8> {
     let mut file = definitions(sender);
     let mut message = Vec::new();
     int(&mut message, FILE);
-    message.push(0);
-    uint(&mut message, groups.len() as u64);
-    for (at, group) in groups.iter().enumerate() {
-        if sender.has_number_keys {
-            uint(&mut message, at as u64 * 1000);
-        } else {
-            let words: Vec<_> = group.labels.iter().flat_map(|(name, value)| [*name, *value]).collect();
-            bytes(&mut message, &words.join(&0xff));
-        }
-        write_group(&mut message, group, sender);
-    }
+    message.extend_from_slice(value);
     bytes(&mut file, &message);
     file
+}
+
+/// The value that is these groups.
+pub fn value(groups: &[ForeignGroup<'_>], sender: Sender) -> Vec<u8> {
+    let mut value = vec![0];
+    uint(&mut value, groups.len() as u64);
+    for (at, group) in groups.iter().enumerate() {
+        if sender.has_number_keys {
+            uint(&mut value, at as u64 * 1000);
+        } else {
+            let words: Vec<_> = group.labels.iter().flat_map(|(name, value)| [*name, *value]).collect();
+            bytes(&mut value, &words.join(&0xff));
+        }
+        write_group(&mut value, group, sender);
+    }
+    value
 }
 
 /// An unsigned integer.
