@@ -2,6 +2,7 @@
 
 pub mod coding;
 pub mod convert;
+pub mod gob;
 pub mod grouping;
 pub mod http;
 pub mod protobuf;
