@@ -32,7 +32,9 @@ pub struct ImportError {
 pub enum Reason {
     /// A label of the group is not UTF-8 (SPEC appendix B, 2).
     Label,
-    /// The group has no job.
+    /// A label of the group has a reserved name (SPEC appendix B, 4).
+    LabelName,
+    /// The group has no job, or an empty one.
     NoJob,
     /// There is such a group already.
     Repeated,
@@ -58,7 +60,8 @@ impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Reason::Label => f.write_str("a label is not UTF-8"),
-            Reason::NoJob => f.write_str("there is no label job"),
+            Reason::LabelName => f.write_str("a label has a reserved name"),
+            Reason::NoJob => f.write_str("there is no job"),
             Reason::Repeated => f.write_str("there is such a group already"),
             Reason::OtherName => f.write_str("the family has another name inside"),
             Reason::Unreadable(error) => error.fmt(f),
@@ -146,7 +149,10 @@ impl Importer {
         let text = |bytes: &'a [u8]| str::from_utf8(bytes).map_err(|_| Reason::Label);
         let labels = group.labels.iter().map(|(name, value)| Ok((text(name)?, text(value)?)));
         let labels: Vec<_> = labels.collect::<Result<_, Reason>>()?;
-        if labels.iter().all(|(name, _)| *name != JOB) {
+        if labels.iter().any(|(name, _)| name.starts_with("__")) {
+            return Err(Reason::LabelName);
+        }
+        if !labels.iter().any(|(name, value)| *name == JOB && !value.is_empty()) {
             return Err(Reason::NoJob);
         }
         if store.group(&GroupKey::new(labels.iter().copied())).is_some() {

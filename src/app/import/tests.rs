@@ -157,7 +157,9 @@ fn faults_are_named_and_the_rest_stays() {
         &["group {job=\"j\",\u{fffd}=\"\"}: a label is not"],
         none,
     );
-    check(&mut store, &[(b"instance", b"i")], &[], &[r#"group {instance="i"}: there is no label job"#], none);
+    check(&mut store, &[(b"instance", b"i")], &[], &[r#"group {instance="i"}: there is no job"#], none);
+    check(&mut store, &[(b"job", b"")], &[], &[r#"group {job=""}: there is no job"#], none);
+    check(&mut store, &[(b"__a", b""), JOB], &[], &[r#"group {__a="",job="j"}: a label has a reserved name"#], none);
     let (good, cut, other) = (gauge("good", 1.0), b"\x0a\x09", gauge("push_time_seconds", 2.0));
     let summary = family(b"sum", 2, &[field(4, &field(4, b""))]);
     let (count, misfit) = (gauge("sum_count", 3.0), family(b"misfit", 0, &[metric("x", 2, &number(1.0))]));
