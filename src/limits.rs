@@ -107,6 +107,9 @@ pub const LOADED_BYTES_PER_TURN_MAX: usize = 1 << 20;
 /// What such a group counts beside its text, bytes.
 pub const LOADED_BYTES_PER_GROUP: usize = 512;
 
+/// Files of the original that are kept beside a persistence file, each under a name of its own.
+pub const KEPT_FILES_MAX: usize = 100;
+
 /// Reports of the helper that the loop has not taken yet.
 pub const REPORTS_PENDING_MAX: usize = 2;
 

@@ -1,11 +1,15 @@
 //! Keeping what is pushed: loading it at the start, noting changes, and answers that wait until changes are on the disk.
 
+use std::path::Path;
 use std::rc::Rc;
+use std::time::Duration;
 
+use super::import::Importer;
 use super::{Answer, App, Now, Origin, Reply};
 use crate::limits::{LOADED_BYTES_PER_GROUP, LOADED_BYTES_PER_TURN_MAX};
 use crate::log::Value;
-use crate::persist::{self, Event, Journal, LoadedGroup, Settled, Sync, Ticket, record};
+use crate::persist::{self, Event, Journal, LoadedGroup, Settled, Sync, Ticket, gob, record};
+use crate::store::GroupId;
 use crate::telemetry::{Handler, Method, Persistence};
 
 /// An answer that is sent once a change is on the disk.
@@ -90,6 +94,8 @@ impl App {
                     budget = budget.saturating_sub(group.body.len() + LOADED_BYTES_PER_GROUP);
                     self.restore(&group)?;
                 }
+                Event::Foreign(file) => self.import(&file)?,
+                Event::Imported(kept) => self.log_import(&kept),
                 Event::Ready { is_verified } => self.end_loading(is_verified)?,
                 Event::Committed { seconds, is_recovery } => self.note_commit(seconds, is_recovery, now),
                 Event::Failed(reason) => self.log.error("error persisting metrics", &[("err", Value::Str(&reason))]),
@@ -106,6 +112,27 @@ impl App {
             return Ok(());
         }
         Err(self.bad_file(&persist::bad_record(key, record::RecordError::Damaged)))
+    }
+
+    /// Takes over the groups of a file of the original, all at once: it happens once in the life of a file.
+    fn import(&mut self, file: &[u8]) -> Result<(), String> {
+        let groups = gob::read(file).map_err(|error| self.bad_file(&error.to_string()))?;
+        for error in Importer::default().import_all(&mut self.store, &groups) {
+            self.log.warn("not taken over from the persistence file", &[("err", Value::Shown(&error))]);
+        }
+        let Some(journal) = &mut self.journal else { return Ok(()) };
+        let mut from = GroupId::OWN;
+        while let Some(group) = self.store.group_from(from) {
+            journal.mark(group.key());
+            from = GroupId(group.id().0 + 1);
+        }
+        Ok(())
+    }
+
+    fn log_import(&mut self, kept: &Path) {
+        let groups = Value::Int(self.store.group_count() as i64);
+        let keys = [("groups", groups), ("original_file", Value::Shown(&kept.display()))];
+        self.log.info("persistence file of the original Pushgateway imported", &keys);
     }
 
     fn end_loading(&mut self, is_verified: bool) -> Result<(), String> {
@@ -170,7 +197,7 @@ impl App {
     }
 
     /// When there is something to do though no request comes.
-    pub fn deadline(&self) -> Option<std::time::Duration> {
+    pub fn deadline(&self) -> Option<Duration> {
         self.journal.as_ref().and_then(Journal::deadline)
     }
 

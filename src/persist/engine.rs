@@ -33,13 +33,27 @@ pub trait Engine {
     fn is_verified(&self) -> bool;
 }
 
+/// What was found at the start.
+pub struct Found {
+    /// The database.
+    pub engine: Box<dyn Engine>,
+    /// The original's file, whose groups are to be put into the database, which takes its place behind that.
+    pub foreign: Option<Vec<u8>>,
+}
+
 /// Where the database is.
 pub trait Disk: Send {
     /// Opens the database for the first time; makes a new one where there is none.
     ///
     /// # Errors
     /// What is wrong, and the way out. Nothing that was there has been changed.
-    fn open(&mut self) -> Result<Box<dyn Engine>, String>;
+    fn open(&mut self) -> Result<Found, String>;
+
+    /// Puts the database in the place of the original's file; under which name that is kept.
+    ///
+    /// # Errors
+    /// Why it cannot. The original's file has its name still.
+    fn replace_foreign(&mut self) -> Result<PathBuf, String>;
 
     /// Opens it again behind an error.
     ///

@@ -54,6 +54,10 @@ pub enum Event {
     Refused(String),
     /// A group to be put into the store.
     Loaded(LoadedGroup),
+    /// The file of the original, whose groups are to be put into the store and marked.
+    Foreign(Vec<u8>),
+    /// The groups of the original's file are in the database; under which name it is kept.
+    Imported(PathBuf),
     /// All groups were handed over. Tells whether they were checked when they were pushed.
     Ready {
         /// Whether all of them were.
@@ -98,6 +102,8 @@ struct Round {
 enum Phase {
     /// Groups are on their way in.
     Loading,
+    /// The groups of a file of the original are on their way into the database.
+    Importing,
     /// Nothing is wrong.
     Running,
     /// The last commit failed.
@@ -175,7 +181,7 @@ impl Journal {
     /// Why nothing may be changed now, if it may not.
     pub fn refusal(&self) -> Option<&str> {
         match &self.phase {
-            Phase::Loading => Some("the stored groups are still being loaded"),
+            Phase::Loading | Phase::Importing => Some("the stored groups are still being loaded"),
             _ if self.sync != Sync::Always => None,
             Phase::Failing { reason, .. } => Some(reason),
             Phase::Running => None,
@@ -192,7 +198,7 @@ impl Journal {
 
     /// Whether stored groups are still on their way in.
     pub fn is_loading(&self) -> bool {
-        self.phase == Phase::Loading
+        matches!(self.phase, Phase::Loading | Phase::Importing)
     }
 
     /// Notes that a group has changed, or is gone. The answer has to wait for the ticket, if there is one.
@@ -239,14 +245,28 @@ impl Journal {
             match self.worker.report()? {
                 Report::Loaded(groups) => self.loaded = groups.into_iter(),
                 Report::Refused(reason) => return Some(Event::Refused(reason)),
-                Report::Ready { is_verified, file_bytes } => {
+                Report::Foreign(file) => {
+                    self.phase = Phase::Importing;
+                    return Some(Event::Foreign(file));
+                }
+                Report::Replaced(kept) => {
                     self.phase = Phase::Running;
+                    return Some(Event::Imported(kept));
+                }
+                Report::Ready { is_verified, file_bytes } => {
+                    if self.phase == Phase::Loading {
+                        self.phase = Phase::Running;
+                    }
                     self.readings.file_bytes = file_bytes;
                     return Some(Event::Ready { is_verified });
                 }
                 Report::Committed { batch, seconds, file_bytes } => {
                     self.readings.file_bytes = file_bytes;
                     return Some(Event::Committed { seconds, is_recovery: self.committed(batch, wall) });
+                }
+                Report::Failed { reason, .. } if self.phase == Phase::Importing => {
+                    let reason = format!("its groups cannot be stored anew: {reason}");
+                    return Some(Event::Refused(super::refusal(&self.path, &reason)));
                 }
                 Report::Failed { batch, reason } => return Some(Event::Failed(self.failed(batch, reason, now))),
             }
@@ -260,6 +280,12 @@ impl Journal {
         self.readings.last_commit = wall;
         if let Some(round) = self.round.take_if(|round| round.is_over()) {
             self.settle(round.up_to, Ok(()));
+        }
+        if self.phase == Phase::Importing {
+            if self.round.is_none() {
+                self.worker.replace_foreign();
+            }
+            return false;
         }
         matches!(std::mem::replace(&mut self.phase, Phase::Running), Phase::Failing { .. })
     }
@@ -370,6 +396,7 @@ impl Journal {
     fn due_at(&self) -> Option<Duration> {
         match (&self.phase, self.sync) {
             (Phase::Loading, _) => None,
+            (Phase::Importing, _) => Some(Duration::ZERO),
             (Phase::Failing { retry_at, .. }, _) => Some(*retry_at),
             (Phase::Running, Sync::Interval(interval)) if self.flush.is_none() => Some(self.last_round + interval),
             (Phase::Running, _) => Some(Duration::ZERO),
@@ -398,7 +425,8 @@ impl Journal {
     /// Whether everything is written; if it cannot be, why. `None` while it is not known.
     pub fn flushed(&self) -> Option<Result<(), Rc<str>>> {
         match &self.phase {
-            Phase::Loading => Some(Ok(())),
+            // Nothing was taken in that could be lost.
+            Phase::Loading | Phase::Importing => Some(Ok(())),
             Phase::Failing { reason, .. }
                 if self.is_stalled || self.flush.is_some_and(|at| at < self.readings.failures) =>
             {

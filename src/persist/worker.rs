@@ -2,16 +2,24 @@
 //!
 //! Orders and reports go through bounded channels. A report wakes the loop; the loop never waits for one.
 
+use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
 use super::batch::Batch;
-use super::engine::{Disk, Engine, LoadedGroup};
+use super::engine::{Disk, Engine, Found, LoadedGroup};
 use crate::limits::{LOADED_BYTES_PER_REPORT, LOADED_GROUPS_PER_REPORT_MAX, REPORTS_PENDING_MAX};
 
 /// Wakes the loop, from the helper thread.
 pub type Wake = Box<dyn Fn() + Send>;
+
+/// What the loop asks for.
+#[derive(Debug)]
+enum Order {
+    Commit(Batch),
+    ReplaceForeign,
+}
 
 /// What the helper tells the loop.
 #[derive(Debug)]
@@ -20,6 +28,10 @@ pub enum Report {
     Refused(String),
     /// Groups that were stored.
     Loaded(Vec<LoadedGroup>),
+    /// The original's file, whose groups are to be committed before anything else.
+    Foreign(Vec<u8>),
+    /// The database is in the place of the original's file, which is kept under this name.
+    Replaced(PathBuf),
     /// All groups have been loaded.
     Ready {
         /// Whether all of them were checked when they were pushed.
@@ -49,7 +61,7 @@ pub enum Report {
 #[derive(Debug)]
 pub struct Worker {
     /// `None` once it was told to finish.
-    orders: Option<SyncSender<Batch>>,
+    orders: Option<SyncSender<Order>>,
     reports: Receiver<Report>,
     thread: Option<JoinHandle<()>>,
 }
@@ -69,8 +81,17 @@ impl Worker {
 
     /// Hands over a batch. One at a time: the next one when this one has been reported.
     pub fn commit(&self, batch: Batch) {
-        let orders = self.orders.as_ref().expect("nothing is committed behind the end");
-        orders.try_send(batch).expect("a batch is handed over when the one before it has been reported");
+        self.order(Order::Commit(batch));
+    }
+
+    /// Puts the database in the place of the original's file, once all its groups are committed.
+    pub fn replace_foreign(&self) {
+        self.order(Order::ReplaceForeign);
+    }
+
+    fn order(&self, order: Order) {
+        let orders = self.orders.as_ref().expect("nothing is ordered behind the end");
+        orders.try_send(order).expect("an order is given when the one before it has been reported");
     }
 
     /// What the helper has told; `None` if nothing.
@@ -96,28 +117,18 @@ struct Helper {
 }
 
 impl Helper {
-    fn run(mut self, orders: &Receiver<Batch>) {
-        let mut engine = match self.disk.open().and_then(|engine| self.load(engine)) {
+    fn run(mut self, orders: &Receiver<Order>) {
+        let mut engine = match self.disk.open().and_then(|found| self.load(found)) {
             Ok(engine) => Some(engine),
             Err(reason) => {
                 self.report(Report::Refused(reason));
                 return;
             }
         };
-        while let Ok(batch) = orders.recv() {
-            let started = Instant::now();
-            let outcome = match engine.take() {
-                Some(engine) => Ok(engine),
-                None => self.disk.reopen(),
-            };
-            let outcome = outcome.and_then(|mut engine| engine.commit(&batch).map(|()| engine));
-            let report = match outcome {
-                Ok(open) => {
-                    engine = Some(open);
-                    let seconds = started.elapsed().as_secs_f64();
-                    Report::Committed { batch, seconds, file_bytes: self.disk.bytes() }
-                }
-                Err(reason) => Report::Failed { batch, reason },
+        while let Ok(order) = orders.recv() {
+            let report = match order {
+                Order::Commit(batch) => self.commit(&mut engine, batch),
+                Order::ReplaceForeign => self.disk.replace_foreign().map_or_else(Report::Refused, Report::Replaced),
             };
             if !self.report(report) {
                 break;
@@ -125,7 +136,21 @@ impl Helper {
         }
     }
 
-    fn load(&self, mut engine: Box<dyn Engine>) -> Result<Box<dyn Engine>, String> {
+    /// Commits a batch; an engine that fails is gone, and opened anew for the next one.
+    fn commit(&mut self, engine: &mut Option<Box<dyn Engine>>, batch: Batch) -> Report {
+        let started = Instant::now();
+        let opened = engine.take().map_or_else(|| self.disk.reopen(), Ok);
+        match opened.and_then(|mut engine| engine.commit(&batch).map(|()| engine)) {
+            Ok(open) => {
+                *engine = Some(open);
+                let seconds = started.elapsed().as_secs_f64();
+                Report::Committed { batch, seconds, file_bytes: self.disk.bytes() }
+            }
+            Err(reason) => Report::Failed { batch, reason },
+        }
+    }
+
+    fn load(&self, Found { mut engine, foreign }: Found) -> Result<Box<dyn Engine>, String> {
         let mut groups = Vec::new();
         let mut bytes = 0;
         let outcome = engine.load(&mut |group| {
@@ -139,6 +164,9 @@ impl Helper {
         });
         outcome.map_err(|reason| super::refusal(&self.disk.path(), &reason))?;
         self.report(Report::Loaded(groups));
+        if let Some(foreign) = foreign {
+            self.report(Report::Foreign(foreign));
+        }
         self.report(Report::Ready { is_verified: engine.is_verified(), file_bytes: self.disk.bytes() });
         Ok(engine)
     }

@@ -38,6 +38,11 @@ impl<'a> GroupView<'a> {
         self.id
     }
 
+    /// Its labels in comparable form.
+    pub fn key(&self) -> &'a GroupKey {
+        &self.group.key
+    }
+
     /// Its labels, sorted by name.
     pub fn labels(&self) -> impl Iterator<Item = (Cow<'a, str>, Cow<'a, str>)> + Clone + use<'a> {
         self.group.key.labels()

@@ -14,6 +14,7 @@ use pushgateway::random::Random;
 use pushgateway::store::{Snapshot, Store};
 
 use crate::original::{self, Body, Original};
+use crate::server::Server;
 
 const KINDS: &str = r#"# HELP some_gauge A gauge, with \\ and\nsecond line.
 # TYPE some_gauge gauge
@@ -189,6 +190,32 @@ fn the_store_exposes_what_the_original_did() {
     assert!(wanted.values().map(BTreeSet::len).sum::<usize>() > 80, "{wanted:#?}");
     groups_are_as_in_json(&store, &original.json);
     native_histograms_are_as_before(store, &original.protobuf);
+}
+
+/// The gateway itself takes the file over, keeps it under another name, and starts from its own file from then on.
+#[test]
+fn the_gateway_takes_a_file_over() {
+    let original = all_sorts();
+    let before = std::fs::read(&original.file).expect("the original wrote it");
+    let wanted = families(&original.text.expect("the original can be scraped"));
+    let flag = format!("--persistence.file={}", original.file.display());
+    let kept = original.file.with_extension("gob.original");
+    for start in ["import", "restart after kill -9", "restart after SIGTERM"] {
+        let mut server = Server::start(&[&flag], "");
+        let found = families(&server.scrape());
+        assert_eq!(found.keys().collect::<Vec<_>>(), wanted.keys().collect::<Vec<_>>(), "{start}");
+        for (name, lines) in wanted.iter().filter(|(name, _)| !name.starts_with("process_")) {
+            assert_eq!(found.get(name), Some(lines), "{start}: {name}");
+        }
+        assert!(std::fs::read(&kept).expect("the file is kept") == before, "{start}: the kept file has changed");
+        assert!(!std::fs::read(&original.file).expect("there is a file").starts_with(&before[..8]), "{start}");
+        let names = std::fs::read_dir(original.file.parent().expect("it is in a directory")).expect("it can be read");
+        assert_eq!(names.count(), 2, "{start}: other files are left");
+        if start != "import" {
+            server.signal("TERM");
+            assert!(server.wait_for_exit().expect("it stops").success());
+        }
+    }
 }
 
 /// Labels, verdicts, families and the exact times at which they were pushed.

@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
 
 use super::*;
-use crate::persist::engine::{Disk, Engine};
+use crate::persist::engine::{Disk, Engine, Found};
 use crate::persist::record;
 use crate::random::Random;
 use crate::store::naive::{Push, PushedFamily, feed};
@@ -18,6 +18,7 @@ enum Fault {
     Load,
     Commit,
     Reopen,
+    Replace,
 }
 
 /// The disk, as the test sees it.
@@ -27,6 +28,7 @@ struct Platter {
     /// What fails, and how many times it works before.
     faults: Vec<(Fault, usize)>,
     is_unverified: bool,
+    foreign: Option<Vec<u8>>,
     commits: usize,
     opens: usize,
     /// While it is there, a commit waits for the test.
@@ -55,9 +57,15 @@ impl FakeDisk {
 }
 
 impl Disk for FakeDisk {
-    fn open(&mut self) -> Result<Box<dyn Engine>, String> {
+    fn open(&mut self) -> Result<Found, String> {
         self.platter().fails(Fault::Open)?;
-        Ok(Box::new(self.clone()))
+        let foreign = self.platter().foreign.clone();
+        Ok(Found { engine: Box::new(self.clone()), foreign })
+    }
+
+    fn replace_foreign(&mut self) -> Result<PathBuf, String> {
+        self.platter().fails(Fault::Replace)?;
+        Ok("kept".into())
     }
 
     fn reopen(&mut self) -> Result<Box<dyn Engine>, String> {
@@ -386,6 +394,39 @@ fn nothing_is_served_before_everything_is_loaded() {
     for fault in [Fault::Open, Fault::Load] {
         disk.platter().faults.push((fault, 0));
         assert!(Bench::start(&disk, ALWAYS).load().unwrap_err().contains(&format!("{fault:?} fails")));
+    }
+}
+
+/// Nothing of it is served before all of it is in the database and that has the file's name.
+#[test]
+fn a_foreign_file_is_imported_first() {
+    for fault in [None, Some(Fault::Commit), Some(Fault::Replace)] {
+        let disk = FakeDisk::default();
+        disk.platter().foreign = Some(b"foreign".to_vec());
+        disk.platter().faults.extend(fault.map(|fault| (fault, 0)));
+        let mut bench = Bench::start(&disk, Sync::Interval(Duration::from_secs(100)));
+        assert!(matches!(bench.next_event(), Event::Foreign(file) if file == b"foreign"));
+        for job in 0..BATCH_GROUPS_MAX as u64 + 3 {
+            bench.push(job, 1);
+        }
+        assert!(matches!(bench.next_event(), Event::Ready { is_verified: true }));
+        assert!(bench.journal.is_loading() && bench.journal.refusal().is_some());
+        let end = loop {
+            bench.advance();
+            match bench.next_event() {
+                Event::Committed { .. } => assert!(bench.journal.is_loading()),
+                event => break event,
+            }
+        };
+        match (fault, end) {
+            (None, Event::Imported(kept)) => {
+                assert_eq!(kept, PathBuf::from("kept"));
+                assert_eq!(bench.journal.unreadiness(), None);
+                bench.compare();
+            }
+            (Some(fault), Event::Refused(reason)) => assert!(reason.contains(&format!("{fault:?} fails")), "{reason}"),
+            other => panic!("{other:?}"),
+        }
     }
 }
 
