@@ -69,6 +69,10 @@ pub const WIPES_PENDING_MAX: usize = 8;
 /// bytes.
 pub const RECORD_BLOCK_BYTES: usize = 64 << 10;
 
+/// What of a record is one value of the database, bytes: with its key and the database's own notes a little less than
+/// the next power of two, which it takes in the file.
+pub const RECORD_PART_BYTES: usize = 60 << 10;
+
 /// Records that are committed at once, bytes, but for the last one: enough that the sync is a small part of the time,
 /// and little beside what the pages take.
 pub const BATCH_BYTES_MAX: usize = 8 << 20;

@@ -2,21 +2,27 @@
 //!
 //! Each commit is a transaction that is synced before it returns. The file is checked as a whole when it is opened, so
 //! that damage is found before anything is built on it.
+//!
+//! A long record is cut into parts. A value takes a power of two of bytes in the file, and all of it stands in memory
+//! while it is written; parts just below such a size keep both small.
+
+use std::ops::Range;
 
 use redb::{
-    Builder, Database, DatabaseError, ReadableDatabase, ReadableTable, StorageBackend, StorageError, TableDefinition,
-    TableError,
+    Builder, Database, DatabaseError, ReadableDatabase, ReadableTable, StorageBackend, StorageError, Table,
+    TableDefinition, TableError,
 };
 
 use super::batch::Batch;
 use super::deferred::Deferred;
 use super::engine::{Engine, LoadedGroup, bad_record};
 use super::record::{self, RecordError};
-use crate::limits::DATABASE_CACHE_BYTES;
+use crate::limits::{DATABASE_CACHE_BYTES, RECORD_PART_BYTES};
 use crate::store::GroupKey;
 
-/// Group keys in comparable form, and records.
-const GROUPS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("groups");
+/// Group keys in comparable form with the number of a part, and parts of records. The first part begins with how many
+/// there are, in four bytes.
+const GROUPS: TableDefinition<'_, (&[u8], u32), &[u8]> = TableDefinition::new("groups");
 /// What is known of the file.
 const FACTS: TableDefinition<'_, &str, u64> = TableDefinition::new("facts");
 
@@ -85,8 +91,8 @@ impl<B: StorageBackend> RedbEngine<B> {
             let mut groups = transaction.open_table(GROUPS)?;
             for (key, record) in batch.changes() {
                 match record {
-                    Some(record) => drop(groups.insert(key.as_bytes(), record)?),
-                    None => drop(groups.remove(key.as_bytes())?),
+                    Some(record) => put(&mut groups, key.as_bytes(), record)?,
+                    None => remove(&mut groups, key.as_bytes())?,
                 }
             }
         }
@@ -102,19 +108,66 @@ impl<B: StorageBackend> RedbEngine<B> {
     fn try_load(&self, each: &mut dyn FnMut(LoadedGroup) -> bool) -> Result<Result<(), String>, redb::Error> {
         let transaction = self.database.begin_read()?;
         let groups = transaction.open_table(GROUPS)?;
+        let (mut key, mut record, mut parts_left) = (Vec::new(), Vec::new(), 0);
         for entry in groups.iter()? {
-            let (key, record) = entry?;
-            match loaded(key.value(), record.value()) {
+            let (place, part) = entry?;
+            let ((group, number), part) = (place.value(), part.value());
+            if number == 0 && parts_left == 0 {
+                let Some((parts, begin)) = part.split_first_chunk::<4>() else {
+                    return Ok(Err(bad_record(group, RecordError::Damaged)));
+                };
+                (key, record, parts_left) = (group.to_vec(), begin.to_vec(), u32::from_le_bytes(*parts));
+            } else if group == key && parts_left > 0 {
+                record.extend_from_slice(part);
+            } else {
+                return Ok(Err(bad_record(group, RecordError::Damaged)));
+            }
+            parts_left = parts_left.saturating_sub(1);
+            if parts_left > 0 {
+                continue;
+            }
+            match loaded(&key, &record) {
                 Ok(group) => {
                     if !each(group) {
                         break;
                     }
                 }
-                Err(error) => return Ok(Err(bad_record(key.value(), error))),
+                Err(error) => return Ok(Err(bad_record(&key, error))),
             }
         }
-        Ok(Ok(()))
+        Ok(if parts_left == 0 { Ok(()) } else { Err(bad_record(&key, RecordError::Damaged)) })
     }
+}
+
+type Groups<'a> = Table<'a, (&'static [u8], u32), &'static [u8]>;
+
+/// Puts a record in the place of the one that the group has.
+fn put(groups: &mut Groups<'_>, key: &[u8], record: &[u8]) -> Result<(), redb::Error> {
+    let (begin, rest) = record.split_at(record.len().min(RECORD_PART_BYTES - 4));
+    let parts = 1 + rest.len().div_ceil(RECORD_PART_BYTES) as u32;
+    let first = [&parts.to_le_bytes(), begin].concat();
+    let old = groups.insert((key, 0), &*first)?.map_or(0, |old| parts_of(old.value()));
+    for (number, part) in (1..).zip(rest.chunks(RECORD_PART_BYTES)) {
+        groups.insert((key, number), part)?;
+    }
+    remove_parts(groups, key, parts..old)
+}
+
+fn remove(groups: &mut Groups<'_>, key: &[u8]) -> Result<(), redb::Error> {
+    let old = groups.remove((key, 0))?.map_or(0, |old| parts_of(old.value()));
+    remove_parts(groups, key, 1..old)
+}
+
+fn remove_parts(groups: &mut Groups<'_>, key: &[u8], parts: Range<u32>) -> Result<(), redb::Error> {
+    for number in parts {
+        groups.remove((key, number))?;
+    }
+    Ok(())
+}
+
+/// How many parts the record has that begins so.
+fn parts_of(first: &[u8]) -> u32 {
+    first.first_chunk().map_or(0, |parts| u32::from_le_bytes(*parts))
 }
 
 /// A record as it is handed over.

@@ -117,7 +117,7 @@ fn key(at: u64) -> GroupKey {
 }
 
 fn body(random: &mut Random) -> Vec<u8> {
-    let bytes = if random.below(6) == 0 { 30_000 } else { 300 };
+    let bytes = [30_000, 300_000, 300, 300, 300, 300, 300, 300][random.below(8) as usize];
     (0..random.below(bytes)).map(|_| random.below(256) as u8).collect()
 }
 
