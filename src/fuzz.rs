@@ -7,5 +7,6 @@ pub mod grouping;
 pub mod http;
 pub mod protobuf;
 pub mod query;
+pub mod record;
 pub mod store;
 pub mod text;

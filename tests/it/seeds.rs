@@ -18,6 +18,7 @@ const TARGETS: &[(&str, Body)] = &[
     ("accept_header", pushgateway::fuzz::convert::accept_header),
     ("exposition_convert", pushgateway::fuzz::convert::exposition_convert),
     ("gob_reader", pushgateway::fuzz::gob::gob_reader),
+    ("record_reader", pushgateway::fuzz::record::record_reader),
     ("grouping_key", pushgateway::fuzz::grouping::grouping_key),
     ("gzip_decoder", pushgateway::fuzz::coding::gzip_decoder),
     ("http_connection", pushgateway::fuzz::http::http_connection),
