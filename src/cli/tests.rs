@@ -44,6 +44,7 @@ fn defaults() {
         ("log.level", "info"),
         ("persistence.file", ""),
         ("persistence.interval", "5m0s"),
+        ("persistence.sync", "always"),
         ("push.disable-consistency-check", "false"),
         ("push.enable-utf8-names", "false"),
         ("web.config.file", ""),
@@ -70,6 +71,7 @@ fn every_flag_takes_its_value_in_both_forms() {
         listed(&[&format!("--{name}"), "--", given], name, expected);
     };
     check("log.format", "json", "json");
+    check("persistence.sync", "interval", "interval");
     check("log.level", "WARN", "warn");
     check("persistence.file", "/tmp/x", "/tmp/x");
     check("persistence.interval", "1d", "24h0m0s");
@@ -138,6 +140,7 @@ fn refused_values() {
     refused(&["--log.format=bar", "--log.level=foo"], "unrecognized log format bar");
     refused(&["--log.level=foo", "--log.level=foo"], "unrecognized log level foo");
     refused(&["--log.level=foo", "bar"], "unexpected bar");
+    refused(&["--persistence.sync=never"], "enum value must be one of always,interval, got 'never'");
     refused(&["--persistence.interval=abc"], "time: invalid duration \"abc\"");
     refused(&["--persistence.interval=5"], "time: missing unit in duration \"5\"");
     refused(&["--persistence.interval=1Y"], "time: unknown unit \"Y\" in duration \"1Y\"");
@@ -155,6 +158,7 @@ fn only_listen_addresses_repeat() {
             "log.level" => "info",
             "log.format" => "json",
             "persistence.interval" => "1s",
+            "persistence.sync" => "interval",
             _ => "/x",
         };
         let word = format!("--{}={valid}", rule.name);
@@ -211,12 +215,11 @@ fn features_that_are_not_there() {
     let check = |words: &[&str], flag: &str| {
         assert_eq!(served(words).unsupported(), Err(format!("not supported by this build: {flag}")));
     };
-    check(&["--persistence.file=x"], "--persistence.file");
     check(&["--web.config.file=x"], "--web.config.file");
     check(&["--web.systemd-socket"], "--web.systemd-socket");
     check(&["--web.listen-address=vsock://:1"], "--web.listen-address=vsock://");
-    check(&["--web.config.file=x", "--persistence.file=y"], "--persistence.file, --web.config.file");
-    let harmless = ["--persistence.file=", "--persistence.interval=1s", "--no-web.systemd-socket"];
+    check(&["--web.systemd-socket", "--web.config.file=x"], "--web.config.file, --web.systemd-socket");
+    let harmless = ["--persistence.file=x", "--persistence.interval=1s", "--no-web.systemd-socket"];
     assert_eq!(served(&harmless).unsupported(), Ok(()));
 }
 
