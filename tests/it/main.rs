@@ -1,17 +1,20 @@
 //! The one integration binary: the running server against black-box cases and real peers, and the house rules.
 //!
 //! One binary, so that everything links once. Support modules: `server` starts the gateway, `wire` speaks HTTP to
-//! it, `tools` finds the programs of real peers, `original` runs the Go original. A missing
-//! program is a failure with the command that installs it.
+//! it, `kept` gives it a persistence file, `tools` finds the programs of real peers, `original` runs the Go original. A
+//! missing program is a failure with the command that installs it.
 
 mod allocations;
 mod cases;
 mod clients;
 mod coding;
 mod connections;
+mod faults;
 mod gzip;
+mod kept;
 mod migration;
 mod original;
+mod persistence;
 mod prefixes;
 mod prometheus;
 mod query;

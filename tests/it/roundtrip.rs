@@ -66,7 +66,7 @@ impl Pair {
     }
 }
 
-fn put(gateway: &Server, group: &str, content_type: &str, body: &[u8]) -> wire::Response {
+pub fn put(gateway: &Server, group: &str, content_type: &str, body: &[u8]) -> wire::Response {
     let headers = format!("Content-Type: {content_type}\r\n");
     wire::request_with(gateway.addr, "PUT", &format!("/metrics/{group}"), &headers, Some(body))
 }
@@ -107,7 +107,7 @@ fn families_of(gateway: &Server) -> Vec<Vec<u8>> {
     families
 }
 
-fn delimited(families: &[Vec<u8>]) -> Vec<u8> {
+pub fn delimited(families: &[Vec<u8>]) -> Vec<u8> {
     let mut out = Vec::new();
     for family in families {
         pb::write_varint(&mut out, family.len() as u64);
@@ -213,7 +213,7 @@ fn quoted(text: &str) -> String {
 
 // ---- text ----
 
-fn random_text(random: &mut Random) -> String {
+pub fn random_text(random: &mut Random) -> String {
     let mut body = String::new();
     for name in some(random, &NAMES, 3) {
         let kind = one_of(random, &KINDS);
@@ -260,7 +260,7 @@ fn write_metric(body: &mut String, random: &mut Random, name: &str, kind: &str, 
 
 // ---- protobuf ----
 
-fn random_families(random: &mut Random) -> Vec<Vec<u8>> {
+pub fn random_families(random: &mut Random) -> Vec<Vec<u8>> {
     let names = some(random, &NAMES, 3);
     names.into_iter().map(|name| random_family(random, name)).collect()
 }

@@ -6,6 +6,7 @@ use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Mutex, MutexGuard};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -17,6 +18,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// A running gateway. Dropping it kills the process.
 pub struct Server {
     child: Child,
+    /// What it logs from here on.
+    lines: Mutex<Receiver<String>>,
     /// Where it listens.
     pub addr: SocketAddr,
 }
@@ -24,36 +27,61 @@ pub struct Server {
 impl Server {
     /// Starts the gateway with these flags (not the listen address) and waits until `<prefix>/-/ready` answers 200.
     pub fn start(flags: &[&str], prefix: &str) -> Server {
-        let binary = std::env::var("PUSHGATEWAY_BIN").unwrap_or_else(|_| env!("CARGO_BIN_EXE_pushgateway").to_owned());
-        Self::start_program(&binary, flags, prefix)
+        Server::start_program(&binary(), flags, prefix)
     }
 
     /// The same with another program that understands those flags and logs its address as the gateway does. It is run in
     /// UTC, as the original writes times in the zone of the machine.
-    pub fn start_program(binary: &str, flags: &[&str], prefix: &str) -> Server {
-        let mut child = Command::new(binary)
-            .arg("--web.listen-address=127.0.0.1:0")
-            .args(flags)
-            .env("TZ", "UTC")
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap_or_else(|error| panic!("cannot start {binary}: {error}"));
-        let (sender, lines) = mpsc::channel();
-        let stderr = child.stderr.take().expect("stderr is piped");
-        thread::spawn(move || follow(stderr, &sender));
-        match listening_address(&lines) {
-            Ok(addr) => {
-                let server = Server { child, addr };
-                server.wait_until_ready(prefix);
-                server
-            }
-            Err(log) => {
-                let _ = child.kill();
-                panic!("{binary} {flags:?} does not listen: {:?}\n{log}", child.wait());
-            }
+    pub fn start_program(program: &str, flags: &[&str], prefix: &str) -> Server {
+        let launched = Server::try_launch(Command::new(program).args(flags).env("TZ", "UTC"));
+        let server = launched.unwrap_or_else(|(status, log)| {
+            panic!("{program} {flags:?} does not listen: {status:?}\n{log}");
+        });
+        server.wait_until_ready(prefix);
+        server
+    }
+
+    /// Runs a command that becomes the gateway. If it does not listen: how it ended, if it did, and what it said.
+    pub fn try_launch(command: &mut Command) -> Result<Server, (Option<ExitStatus>, String)> {
+        let mut child = spawn(command);
+        let lines = log_of(&mut child);
+        let found = listening_address(&lines);
+        let addr = found.as_ref().copied().unwrap_or_else(|_| SocketAddr::from(([127, 0, 0, 1], 1)));
+        let mut server = Server { child, lines: Mutex::new(lines), addr };
+        match found {
+            Ok(_) => Ok(server),
+            Err(log) => Err((server.wait_for_exit(), log)),
         }
+    }
+
+    /// The process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What it has logged since it listens, or since the last call.
+    pub fn log(&self) -> String {
+        self.lines().try_iter().fold(String::new(), |log, line| log + &line + "\n")
+    }
+
+    fn lines(&self) -> MutexGuard<'_, Receiver<String>> {
+        self.lines.lock().expect("nobody panics with the log in hand")
+    }
+
+    /// Kills it as nothing can be done about, and waits until it is gone.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("an own child can be killed");
+        self.child.wait().expect("an own child can be waited for");
+    }
+
+    /// Waits until the process has ended by itself: how, and what it logged.
+    pub fn end(&mut self) -> (Option<ExitStatus>, String) {
+        let status = self.wait_for_exit();
+        if status.is_none() {
+            return (None, self.log());
+        }
+        // The log ends with the process, so that all of it comes.
+        (status, self.lines().iter().fold(String::new(), |log, line| log + &line + "\n"))
     }
 
     /// One request on a connection of its own.
@@ -74,6 +102,11 @@ impl Server {
         assert!(status.expect("kill can be run").success(), "kill -s {name}");
     }
 
+    /// Whether the process has ended.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().expect("the child can be waited for").is_some()
+    }
+
     /// Waits until the process has ended by itself.
     pub fn wait_for_exit(&mut self) -> Option<ExitStatus> {
         let end = Instant::now() + PATIENCE;
@@ -86,7 +119,8 @@ impl Server {
         None
     }
 
-    fn wait_until_ready(&self, prefix: &str) {
+    /// Waits until it says that it is ready.
+    pub fn wait_until_ready(&self, prefix: &str) {
         let end = Instant::now() + PATIENCE;
         loop {
             let response = self.request("GET", &format!("{prefix}/-/ready"), None);
@@ -104,6 +138,23 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// The program to test.
+pub fn binary() -> String {
+    std::env::var("PUSHGATEWAY_BIN").unwrap_or_else(|_| env!("CARGO_BIN_EXE_pushgateway").to_owned())
+}
+
+fn spawn(command: &mut Command) -> Child {
+    command.arg("--web.listen-address=127.0.0.1:0").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    command.spawn().unwrap_or_else(|error| panic!("cannot start {}: {error}", command.get_program().display()))
+}
+
+fn log_of(child: &mut Child) -> Receiver<String> {
+    let (sender, lines) = mpsc::channel();
+    let stderr = child.stderr.take().expect("stderr is piped");
+    thread::spawn(move || follow(stderr, &sender));
+    lines
 }
 
 /// Reads the log to its end: a gateway with a full stderr pipe would stand still.
