@@ -9,6 +9,7 @@ mod cases;
 mod clients;
 mod coding;
 mod connections;
+mod crash;
 mod faults;
 mod gzip;
 mod kept;
