@@ -153,11 +153,14 @@ enum Kind {
 
 fn kind_of(path: &Path) -> Result<Kind, String> {
     let cannot = |error: io::Error| format!("it cannot be read: {error}");
-    let file = match File::open(path) {
-        Ok(file) => file,
+    match fs::metadata(path) {
+        // Opening a pipe would wait for somebody who writes to it.
+        Ok(metadata) if !metadata.is_file() => return Err("it is no regular file".to_owned()),
+        Ok(_) => {}
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Kind::Missing),
         Err(error) => return Err(cannot(error)),
-    };
+    }
+    let file = File::open(path).map_err(cannot)?;
     let mut head = Vec::new();
     file.take(MAGIC.len() as u64).read_to_end(&mut head).map_err(cannot)?;
     Ok(match &*head {
