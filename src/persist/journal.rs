@@ -439,9 +439,12 @@ impl Journal {
         }
     }
 
-    /// Closes the file. Not to be called with a commit under way.
+    /// Closes the file. Not to be called with a commit under way. While groups are on their way in nothing was changed,
+    /// and the helper may wait for a disk that does not answer: it ends with the process.
     pub fn close(&mut self) {
-        self.worker.finish();
+        if !self.is_loading() {
+            self.worker.finish();
+        }
     }
 
     /// Figures for the own metrics.
