@@ -114,6 +114,9 @@ pub const LOADED_BYTES_PER_GROUP: usize = 512;
 /// Files of the original that are kept beside a persistence file, each under a name of its own.
 pub const KEPT_FILES_MAX: usize = 100;
 
+/// Symbolic links that are followed from the name of the persistence file: as many as Linux follows.
+pub const LINKS_FOLLOWED_MAX: usize = 40;
+
 /// Reports of the helper that the loop has not taken yet.
 pub const REPORTS_PENDING_MAX: usize = 2;
 

@@ -61,6 +61,14 @@ pub trait Disk: Send {
     /// Why it cannot be opened now; it may be later.
     fn reopen(&mut self) -> Result<Box<dyn Engine>, String>;
 
+    /// Whether the file still has its name.
+    ///
+    /// # Errors
+    /// What has become of it.
+    fn check(&self) -> Result<(), String> {
+        Ok(())
+    }
+
     /// The length of the file, bytes; 0 if it cannot be told.
     fn bytes(&self) -> u64;
 

@@ -140,7 +140,8 @@ impl Helper {
     fn commit(&mut self, engine: &mut Option<Box<dyn Engine>>, batch: Batch) -> Report {
         let started = Instant::now();
         let opened = engine.take().map_or_else(|| self.disk.reopen(), Ok);
-        match opened.and_then(|mut engine| engine.commit(&batch).map(|()| engine)) {
+        let committed = opened.and_then(|mut engine| engine.commit(&batch).map(|()| engine));
+        match committed.and_then(|engine| self.disk.check().map(|()| engine)) {
             Ok(open) => {
                 *engine = Some(open);
                 let seconds = started.elapsed().as_secs_f64();

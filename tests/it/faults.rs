@@ -137,7 +137,7 @@ fn a_full_disk_refuses_pushes_and_loses_nothing() {
 #[test]
 fn a_disk_that_fails_now_and_then_loses_nothing() {
     let home = Home::new("flaky");
-    let mut accepted = vec![None; 6];
+    let mut accepted = [None; 6];
     let mut tried = vec![Vec::new(); 6];
     for round in 0..3u64 {
         let mut server = home.start(&[]);
@@ -275,6 +275,23 @@ fn check_gone(name: &str, change: impl Fn(&Path)) {
             "the file was {name}: {group} was acknowledged and is lost (ready: {ready:?})"
         );
     }
+}
+
+#[test]
+fn a_file_that_was_moved_and_put_back_is_gone_on_with() {
+    let home = Home::new("back");
+    let mut server = home.start(&[]);
+    assert_eq!(push(&server, "before", "a 1\n").status, Some(200));
+    let elsewhere = home.directory().join("elsewhere");
+    fs::rename(&home.path, &elsewhere).expect("the file can be moved");
+    check_unavailable(&push(&server, "meanwhile", "a 2\n"), "removed or replaced");
+    check_unavailable(&server.request("GET", "/-/ready", None), "removed or replaced");
+    fs::rename(&elsewhere, &home.path).expect("the file can be moved");
+    wait_for(&server, 200);
+    assert_eq!(push(&server, "after", "a 3\n").status, Some(200));
+    let before = Shown::of(&server);
+    server.kill();
+    Shown::of(&home.start(&[])).assert_same(&before, "behind a move");
 }
 
 /// A disk that failed, and meanwhile an old file was put in the place of the file: what is there now is not what was.

@@ -147,7 +147,7 @@ impl<'a> Client<'a> {
         let generation = self.generations.fetch_add(1, Ordering::Relaxed);
         let group = self.random.index(self.shape.groups);
         let mut writes: Writes = [None; FAMILIES];
-        let mut head = |method: &str, path: &str, body: &str| {
+        let head = |method: &str, path: &str, body: &str| {
             format!("{method} {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n{body}", body.len()).into_bytes()
         };
         let path = format!("/metrics/job/{group}");

@@ -54,7 +54,7 @@ fn files_of_others_are_refused_and_left_alone() {
     kept::is_refused(&pipe, &start).unwrap_or_else(|why| panic!("a pipe: {why}"));
     assert!(fs::read_dir(&directory).expect("it can be listed").all(|entry| {
         let name = entry.expect("it can be listed").file_name();
-        !name.to_string_lossy().ends_with(".new")
+        !name.to_string_lossy().ends_with(".unfinished")
     }));
 }
 
@@ -231,27 +231,41 @@ fn one_of_several_that_start_at_once_has_the_file() {
 /// A new file is made under another name first. That name may be somebody's.
 #[test]
 fn a_new_file_takes_the_place_of_nobody() {
-    let home = Home::new("place");
-    let beside = home.directory().join("kept.db.new");
-    let mut other = kept::launch_on(&beside, &[]);
-    other.wait_until_ready("");
-    assert_eq!(send(&other, "PUT", "job/other", "a 1\n"), Some(200));
-    let before = Shown::of(&other);
-    let mut server = kept::try_start(&home.path, &[]);
-    if let Start::Ended(..) = &server {
-        kept::is_refused(&home.path, &server).expect("it starts, or it is refused");
+    for suffix in ["new", "tmp", "unfinished"] {
+        let home = Home::new("place");
+        let beside = home.directory().join(format!("kept.db.{suffix}"));
+        let mut other = kept::launch_on(&beside, &[]);
+        other.wait_until_ready("");
+        assert_eq!(send(&other, "PUT", "job/other", "a 1\n"), Some(200));
+        let start = kept::try_start(&home.path, &[]);
+        if let Start::Ended(..) = &start {
+            kept::is_refused(&home.path, &start).expect("it starts, or it is refused");
+        }
+        assert_eq!(send(&other, "PUT", "job/other", "a 2\n"), Some(200));
+        let before = Shown::of(&other);
+        end(&mut other, "KILL");
+        let mut again = kept::launch_on(&beside, &[]);
+        again.wait_until_ready("");
+        Shown::of(&again).assert_same(&before, &format!("a new file beside one with .{suffix}"));
+        end(&mut again, "KILL");
     }
-    assert_eq!(send(&other, "PUT", "job/other", "a 2\n"), Some(200));
-    let after = Shown::of(&other);
-    assert_ne!(after.text, before.text);
-    end(&mut other, "KILL");
-    let mut again = kept::launch_on(&beside, &[]);
-    again.wait_until_ready("");
-    Shown::of(&again).assert_same(&after, "beside a new file");
-    end(&mut again, "KILL");
-    let bytes = fs::read(&beside).expect("the file can be read");
-    server = kept::try_start(&home.path, &[]);
-    assert!(fs::read(&beside).is_ok_and(|now| now == bytes), "{server:?}");
+}
+
+/// What a start that was cut short has left is no obstacle.
+#[test]
+fn a_file_that_was_left_unfinished_is_made_anew() {
+    let home = Home::new("unfinished");
+    let beside = home.directory().join("kept.db.unfinished");
+    for bytes in [&b""[..], b"redb\x1a\x0a\xa9\x0d\x0a", &[0; 50_000]] {
+        fs::write(&beside, bytes).expect("the directory can be written");
+        let mut server = home.start(&[]);
+        assert_eq!(send(&server, "PUT", "job/a", "a 1\n"), Some(200));
+        assert!(!beside.exists());
+        let before = Shown::of(&server);
+        end(&mut server, "KILL");
+        Shown::of(&home.start(&[])).assert_same(&before, "beside what was left");
+        fs::remove_file(&home.path).expect("the file is there");
+    }
 }
 
 /// What a link points to may not be there yet: the link is not what is replaced.
