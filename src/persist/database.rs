@@ -45,7 +45,7 @@ pub struct RedbEngine<B> {
 
 impl<B: StorageBackend> RedbEngine<B> {
     /// Opens the database in `file`, or makes one there if it is empty. `is_checked` tells whether what is going to be
-    /// stored was checked. Nothing is written before everything was loaded, or [`RedbEngine::release`].
+    /// stored was checked. Nothing is written before the first commit, or [`RedbEngine::release`].
     ///
     /// # Errors
     /// What is wrong with it.
@@ -179,11 +179,11 @@ fn loaded(key: &[u8], record: &[u8]) -> Result<LoadedGroup, RecordError> {
 
 impl<B: StorageBackend> Engine for RedbEngine<B> {
     fn load(&mut self, each: &mut dyn FnMut(LoadedGroup) -> bool) -> Result<(), String> {
-        self.try_load(each).map_err(|error| format!("it cannot be read: {error}"))??;
-        self.release()
+        self.try_load(each).map_err(|error| format!("it cannot be read: {error}"))?
     }
 
     fn commit(&mut self, batch: &Batch) -> Result<(), String> {
+        self.release()?;
         self.try_commit(batch).map_err(|error| error.to_string())
     }
 
