@@ -10,7 +10,7 @@ use std::ops::Range;
 
 use redb::{
     Builder, Database, DatabaseError, ReadableDatabase, ReadableTable, StorageBackend, StorageError, Table,
-    TableDefinition, TableError,
+    TableDefinition, TableError, WriteTransaction,
 };
 
 use super::batch::Batch;
@@ -71,8 +71,16 @@ impl<B: StorageBackend> RedbEngine<B> {
         self.file.release().map_err(|error| format!("it cannot be written: {error}"))
     }
 
+    /// Begins a commit that the header of the file points to only once all of it is on the disk. Otherwise damage in
+    /// what the last commit wrote would look like a commit that was cut short, and the one before it be taken.
+    fn begin(&self) -> Result<WriteTransaction, redb::Error> {
+        let mut transaction = self.database.begin_write()?;
+        transaction.set_two_phase_commit(true);
+        Ok(transaction)
+    }
+
     fn write_facts(&self) -> Result<(), redb::Error> {
-        let transaction = self.database.begin_write()?;
+        let transaction = self.begin()?;
         {
             let mut facts = transaction.open_table(FACTS)?;
             facts.insert(FORMAT, FORMAT_VERSION)?;
@@ -83,7 +91,7 @@ impl<B: StorageBackend> RedbEngine<B> {
     }
 
     fn try_commit(&mut self, batch: &Batch) -> Result<(), redb::Error> {
-        let transaction = self.database.begin_write()?;
+        let transaction = self.begin()?;
         if batch.is_wipe {
             transaction.delete_table(GROUPS)?;
         }
