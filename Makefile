@@ -1,13 +1,16 @@
-# What there is to do here: run, build, test, fuzz-smoke.
+# What there is to do here: run, build, test, test-crash, fuzz-smoke.
 
 TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 JOBS ?= 2
 FUZZ_TARGETS := $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs)))
 FUZZ_SECONDS ?= 10
+# How often the gateway is killed, and at how many places a copy of its file is damaged.
+CRASH_ROUNDS ?= 200
+CRASH_FLIPS ?= 1000
 # The same every time, so that a check says the same about the same tree; FUZZ_SEED=0 takes a new one.
 FUZZ_SEED ?= 1
 
-.PHONY: run build test check tools fuzz-smoke
+.PHONY: run build test test-crash check tools fuzz-smoke
 
 # The gateway on :9091.
 run:
@@ -25,6 +28,12 @@ check:
 	cargo fmt --check
 	cargo clippy --all-targets --jobs $(JOBS) -- -D warnings
 	RUST_BACKTRACE=0 cargo test --jobs $(JOBS) --no-fail-fast -- --test-threads=$(JOBS)
+
+# Kills the release build again and again and prints what was checked. PUSHGATEWAY_SEED=N kills at other moments.
+test-crash: build
+	RUST_BACKTRACE=0 PUSHGATEWAY_BIN='$(TARGET)/release/pushgateway' \
+	  PUSHGATEWAY_CRASH_ROUNDS=$(CRASH_ROUNDS) PUSHGATEWAY_FLIPS=$(CRASH_FLIPS) \
+	  cargo test --jobs $(JOBS) --test it --no-fail-fast -- --test-threads=$(JOBS) --nocapture crash:: persistence::damage::
 
 tools:
 	tests/install-tools.sh '$(TARGET)'

@@ -50,6 +50,7 @@ struct Tally {
 /// One driver: a file, and what it has to hold.
 struct Driver {
     home: Home,
+    flags: &'static [&'static str],
     shape: Shape,
     histories: Vec<History>,
     generations: AtomicU64,
@@ -61,13 +62,13 @@ impl Driver {
     fn new(name: &str, shape: Shape, random: Random) -> Driver {
         let histories = (0..shape.groups).map(|_| History::default()).collect();
         let (home, generations) = (Home::new(name), AtomicU64::new(1));
-        Driver { home, shape, histories, generations, random, tally: Tally::default() }
+        Driver { home, flags: &[], shape, histories, generations, random, tally: Tally::default() }
     }
 
     /// Starts a gateway, lets everybody push, ends it within this time, and takes down what was sent and acknowledged.
     fn round(&mut self, end_ms: u64) {
         let spawned = Instant::now();
-        let mut server = self.home.launch(&[]);
+        let mut server = self.home.launch(self.flags);
         let is_over = AtomicBool::new(false);
         let end_at = spawned + Duration::from_millis(self.random.below(end_ms) + 1);
         let clients = (0..self.shape.connections).map(|_| {
@@ -96,7 +97,10 @@ impl Driver {
     }
 
     /// Kills some gateways before they are ready, then looks at what one shows that gets there.
-    fn check(&mut self) {
+    ///
+    /// # Errors
+    /// What cannot be.
+    fn check(&mut self) -> Result<(), String> {
         while self.random.one_in(3) {
             let gateway = kept::command_on(&self.home.path, &[]);
             let mut command = Command::new(gateway.get_program());
@@ -111,11 +115,12 @@ impl Driver {
         let text = Shown::of(&server).text;
         let round = self.tally.rounds;
         for (group, history) in self.histories.iter_mut().enumerate() {
-            let state =
-                self.shape.state(group, &text).unwrap_or_else(|why| panic!("round {round}, group {group}: {why}"));
-            history.check(&state).unwrap_or_else(|why| panic!("round {round}, group {group}: {why}"));
+            let place = |why| format!("round {round}, group {group}: {why}");
+            let state = self.shape.state(group, &text).map_err(place)?;
+            history.check(&state).map_err(place)?;
             history.begin(state);
         }
+        Ok(())
     }
 
     /// Copies of the file as the kill has left it, with damage: recovered with all that was acknowledged, or refused.
@@ -187,10 +192,24 @@ fn nothing_acknowledged_is_lost_whenever_the_gateway_is_killed() {
     let mut driver = Driver::new("crash", shape, Random::for_test(6));
     for _ in 0..rounds() {
         driver.round(KILL_MS_MAX);
-        driver.check();
+        driver.check().unwrap_or_else(|why| panic!("{why}"));
     }
     println!("{:?}", driver.tally);
     assert!(driver.tally.acknowledged as u64 > 10 * rounds(), "{:?}: hardly anything was acknowledged", driver.tally);
+}
+
+/// A gateway that acknowledges what is not on the disk yet is found out.
+#[test]
+fn what_is_acknowledged_too_early_is_missed() {
+    let shape = Shape { groups: GROUPS, connections: CONNECTIONS, families: history::FAMILIES, samples: 0 };
+    let mut driver = Driver::new("early", shape, Random::for_test(9));
+    driver.flags = &["--persistence.sync=interval", "--persistence.interval=20ms"];
+    let missed = (0..20).find_map(|_| {
+        driver.round(KILL_MS_MAX);
+        driver.check().err()
+    });
+    let missed = missed.unwrap_or_else(|| panic!("nothing is missed: {:?}", driver.tally));
+    assert!(missed.contains("no order of requests"), "{missed}");
 }
 
 #[test]
@@ -203,7 +222,7 @@ fn damage_behind_a_kill_is_recovered_or_found() {
         for _ in 0..6 {
             bad.extend(driver.damage());
         }
-        driver.check();
+        driver.check().unwrap_or_else(|why| panic!("{why}"));
     }
     println!("{:?}", driver.tally);
     assert!(bad.is_empty(), "{} of {:?}:\n{}", bad.len(), driver.tally, bad.join("\n"));
@@ -216,7 +235,7 @@ fn large_groups_are_whole_whenever_the_gateway_is_killed() {
     let mut driver = Driver::new("large", shape, Random::for_test(8));
     for _ in 0..rounds().div_ceil(8) {
         driver.round(4000);
-        driver.check();
+        driver.check().unwrap_or_else(|why| panic!("{why}"));
     }
     println!("{:?}", driver.tally);
     assert!(driver.tally.acknowledged > 0, "{:?}: nothing was acknowledged", driver.tally);
