@@ -1,6 +1,7 @@
 //! The bodies of the fuzz targets, so that `cargo test` can replay their seeds. Not part of the program.
 
 pub mod coding;
+pub mod config;
 pub mod convert;
 pub mod gob;
 pub mod grouping;

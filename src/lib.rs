@@ -8,6 +8,7 @@ pub mod log;
 pub mod model;
 
 pub mod cli;
+pub mod config;
 pub mod exposition;
 pub mod http;
 pub mod net;

@@ -251,6 +251,22 @@ pub const GOB_FIELDS_MAX: usize = 1 << 10;
 /// How deep values that are skipped in such a file may be inside each other, so that none exhausts the stack.
 pub const GOB_DEPTH_MAX: usize = 64;
 
+// ---- web configuration ----
+
+/// The web configuration and each file that it names, bytes: some thousand users, or as many certificates.
+pub const CONFIG_BYTES_MAX: usize = 1 << 20;
+
+/// Lists and maps inside each other in the web configuration; its keys need three.
+pub const CONFIG_DEPTH_MAX: usize = 16;
+
+/// How often the files of the web configuration are looked at while requests come: a few system calls, which are not
+/// worth having for each request.
+pub const CONFIG_CHECK_INTERVAL: Duration = Duration::from_millis(100);
+
+/// Age from which a file's time of change is trusted: a younger file may be changed again without getting a new one, as
+/// file systems count in steps of up to two seconds, and may not have been written to its end.
+pub const CONFIG_SETTLE_TIME: Duration = Duration::from_secs(2);
+
 // ---- log ----
 
 /// Longest value in a log line, bytes; a message may quote a whole line of a body.

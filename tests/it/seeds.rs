@@ -27,6 +27,7 @@ const TARGETS: &[(&str, Body)] = &[
     ("query_string", pushgateway::fuzz::query::query_string),
     ("store_ops", pushgateway::fuzz::store::store_ops),
     ("text_parser", pushgateway::fuzz::text::text_parser),
+    ("web_config", pushgateway::fuzz::config::web_config),
 ];
 
 /// How many mutations of each seed are tried: a smoke test, the fuzzer itself tries millions.

@@ -23,7 +23,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("http", &["limits", "model"]),
     ("net", &["limits", "log"]),
     ("cli", &["limits"]),
-    ("config", &["limits"]),
+    ("config", &["limits", "model", "cli"]),
     ("telemetry", &["limits", "model"]),
     ("persist", &["limits", "model", "store"]),
     ("app", &["limits", "model", "log", "exposition", "store", "http", "cli", "config", "telemetry", "persist"]),
