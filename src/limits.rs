@@ -176,6 +176,19 @@ pub const WRITE_BYTES_PER_TURN_MAX: usize = 1 << 20;
 /// Bytes read from one connection in one turn of the loop: what bounds the lines parsed in a turn, too.
 pub const READ_BYTES_PER_TURN_MAX: usize = READ_BYTES;
 
+/// Bytes taken out of a socket at once for TLS: a record.
+pub const TLS_READ_BYTES: usize = 16 << 10;
+
+/// Longest record of TLS, bytes (RFC 8446 5.2, RFC 5246 6.2.3), rounded up: what may be held of one that is incomplete.
+pub const TLS_RECORD_BYTES_MAX: usize = 18 << 10;
+
+/// Text that is encrypted ahead of the socket, bytes: a record. More would only cost memory for slow readers.
+pub const TLS_OUTPUT_BYTES_MAX: usize = 16 << 10;
+
+/// Steps of TLS handshakes in one turn of the loop. A step signs or agrees on a key, which takes up to a millisecond;
+/// pushes must not wait for a crowd that says hello.
+pub const HANDSHAKES_PER_TURN_MAX: usize = 4;
+
 /// Requests of one connection that are answered in one turn of the loop.
 pub const REQUESTS_PER_TURN_MAX: usize = 64;
 

@@ -4,6 +4,8 @@
 //! Readiness is edge-triggered, so whoever is told of it reads or writes until the socket would block, or remembers.
 
 mod stream;
+#[cfg_attr(not(feature = "tls"), path = "net/no_tls.rs")]
+mod tls;
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
@@ -13,7 +15,8 @@ use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token, Waker};
 use signal_hook_mio::v1_0::Signals;
 
-pub use stream::{Progress, Stream};
+pub use stream::{Progress, Stream, Trouble};
+pub use tls::Handshake;
 
 use crate::limits::EVENTS_PER_TURN_MAX;
 

@@ -329,7 +329,8 @@ impl Session {
         let mut buffer = std::mem::take(&mut shared.input);
         let progress = self.stream.read(&mut buffer);
         if let Progress::Bytes(read) = progress {
-            share.read = share.read.saturating_sub(read);
+            // Bytes of which none are for the request are work as well, and there may be more of them.
+            share.read = if read == 0 { 0 } else { share.read.saturating_sub(read) };
             let used = self.receive(&buffer[..read], share, app, shared, clock);
             self.input.extend_from_slice(&buffer[used..read]);
         }
