@@ -14,6 +14,7 @@ pub mod http;
 pub mod net;
 pub mod store;
 
+pub mod auth;
 pub mod persist;
 pub mod telemetry;
 

@@ -280,6 +280,18 @@ pub const CONFIG_CHECK_INTERVAL: Duration = Duration::from_millis(100);
 /// file systems count in steps of up to two seconds, and may not have been written to its end.
 pub const CONFIG_SETTLE_TIME: Duration = Duration::from_secs(2);
 
+// ---- authentication ----
+
+/// Passwords that wait to be compared with hashes; with one more, the answer is 503. At the usual cost they take some
+/// seconds; who would wait longer does better to come again.
+pub const COMPARISONS_QUEUED_MAX: usize = 64;
+
+/// Right credentials that are remembered, more than a gateway has users.
+pub const GRANTS_CACHED_MAX: usize = 1024;
+
+/// Wrong credentials that are remembered, so that a client that keeps coming with a wrong password costs nothing.
+pub const DENIALS_CACHED_MAX: usize = 256;
+
 // ---- log ----
 
 /// Longest value in a log line, bytes; a message may quote a whole line of a body.

@@ -9,8 +9,21 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Everything that serves a request: what may be seen from above `app`.
-const UP_TO_APP: &[&str] =
-    &["limits", "model", "log", "exposition", "store", "http", "net", "cli", "config", "telemetry", "persist", "app"];
+const UP_TO_APP: &[&str] = &[
+    "limits",
+    "model",
+    "log",
+    "exposition",
+    "store",
+    "http",
+    "net",
+    "cli",
+    "config",
+    "auth",
+    "telemetry",
+    "persist",
+    "app",
+];
 
 /// The layers from the bottom up: a module, and the modules that it may import besides itself.
 const LAYERS: &[(&str, &[&str])] = &[
@@ -24,9 +37,13 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("net", &["limits", "log"]),
     ("cli", &["limits"]),
     ("config", &["limits", "model", "cli"]),
+    ("auth", &["limits", "config"]),
     ("telemetry", &["limits", "model"]),
     ("persist", &["limits", "model", "store"]),
-    ("app", &["limits", "model", "log", "exposition", "store", "http", "cli", "config", "telemetry", "persist"]),
+    (
+        "app",
+        &["limits", "model", "log", "exposition", "store", "http", "cli", "config", "auth", "telemetry", "persist"],
+    ),
     ("server", UP_TO_APP),
     ("fuzz", UP_TO_APP),
     ("main", &["cli", "config", "log", "server"]),
