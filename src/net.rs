@@ -3,6 +3,9 @@
 //! Owns system calls on sockets and nothing else: it knows no HTTP, and which stream belongs to whom is the caller's.
 //! Readiness is edge-triggered, so whoever is told of it reads or writes until the socket would block, or remembers.
 
+pub mod activation;
+pub mod notify;
+
 mod stream;
 #[cfg_attr(not(feature = "tls"), path = "net/no_tls.rs")]
 mod tls;
@@ -68,13 +71,23 @@ impl Reactor {
     /// Listens on a port of `host`, or of all addresses of the machine: IPv6 and IPv4 where there is IPv6. Returns
     /// the address that was bound.
     pub fn listen(&mut self, host: Option<&str>, port: u16) -> io::Result<SocketAddr> {
-        let mut listener = match host {
+        let listener = match host {
             Some(host) => first_bound((host, port).to_socket_addrs()?)?,
             None => {
                 let any: [IpAddr; 2] = [Ipv6Addr::UNSPECIFIED.into(), Ipv4Addr::UNSPECIFIED.into()];
                 first_bound(any.into_iter().map(|address| SocketAddr::new(address, port)))?
             }
         };
+        self.watch_listener(listener)
+    }
+
+    /// Listens on a socket that somebody else has opened. Returns its address.
+    pub fn adopt(&mut self, listener: std::net::TcpListener) -> io::Result<SocketAddr> {
+        listener.set_nonblocking(true)?;
+        self.watch_listener(TcpListener::from_std(listener))
+    }
+
+    fn watch_listener(&mut self, mut listener: TcpListener) -> io::Result<SocketAddr> {
         let address = listener.local_addr()?;
         let token = Token(FIRST_LISTENER + self.listeners.len());
         self.poll.registry().register(&mut listener, token, Interest::READABLE)?;
