@@ -5,10 +5,12 @@
 
 pub mod conversion;
 pub mod durable;
+pub mod gate;
 pub mod grouping;
 pub mod held;
 pub mod import;
 pub mod json;
+mod limiter;
 pub mod media;
 pub mod negotiation;
 pub mod page;
@@ -35,6 +37,7 @@ use crate::telemetry::{FAMILIES, Handler, Method, Telemetry};
 
 use conversion::Conversion;
 use durable::{Counted, Pending};
+use gate::{Gate, Unproven};
 use grouping::{GroupingError, GroupingLabels};
 use held::Held;
 use push::{BodyFormat, Origin, Push, PushError};
@@ -88,6 +91,8 @@ pub enum Answer {
     Hold(Box<Held>),
     /// Its answer is there, and is to be given once its change is on the disk.
     Pending(Pending),
+    /// Whether it is let in is not known yet. Its body has to wait.
+    Unproven(Box<Unproven>),
 }
 
 /// The application.
@@ -97,6 +102,8 @@ pub struct App {
     store: Store,
     /// Where it is kept, if it is.
     journal: Option<Journal>,
+    /// What stands in front of the routes, if anything does.
+    gate: Option<Gate>,
     telemetry: Telemetry,
     deflater: Deflater,
     /// The families of `telemetry::FAMILIES` in the store.
@@ -138,6 +145,7 @@ impl App {
             settings,
             store,
             journal: None,
+            gate: None,
             own,
             log,
             is_quitting: false,
@@ -173,6 +181,14 @@ impl App {
 
     /// A request's head is complete.
     pub fn request(&mut self, request: &Request<'_>, peer: SocketAddr, now: Now) -> Answer {
+        match self.admit(request, now) {
+            Some(answer) => answer,
+            None => self.enter(request, peer, now),
+        }
+    }
+
+    /// A request that was let in.
+    fn enter(&mut self, request: &Request<'_>, peer: SocketAddr, now: Now) -> Answer {
         let coding = request.headers.first("content-encoding").and_then(Coding::of);
         if coding == Some(Coding::Gzip) && self.reads_body_first(request) {
             let mut held = self.idle_held.take().unwrap_or_default();

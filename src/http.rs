@@ -42,6 +42,15 @@ use body::{Framing, Step};
 use head::{Found, Search};
 use response::{Outgoing, Terms};
 
+/// The answer to a request that comes as it is where it should be encrypted (SPEC 11.3).
+pub const NOT_ENCRYPTED: &[u8] = b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n";
+
+/// Whether something that begins like this is a request.
+pub fn is_start_of_request(first: [u8; 5]) -> bool {
+    const METHODS: [&[u8; 5]; 7] = [b"GET /", b"HEAD ", b"POST ", b"PUT /", b"OPTIO", b"DELET", b"PATCH"];
+    METHODS.contains(&&first)
+}
+
 /// What arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event<'a> {
@@ -213,6 +222,13 @@ impl Connection {
             _ => (Some("text/plain; charset=utf-8"), Body::Bytes(text.as_bytes())),
         };
         self.respond(&Response { status: refusal.status(), content_type, headers: &[], body }, date, out);
+    }
+
+    /// What comes is not HTTP: there is no answer to it, and the connection ends.
+    pub fn abandon(&mut self) {
+        self.stash = Vec::new();
+        self.input = Input::Closing { linger: true };
+        self.exchange = Exchange { keep_alive: false, ..Exchange::default() };
     }
 
     /// Whether the body of the response is sent at all: not for HEAD, and not for statuses without a body.

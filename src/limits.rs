@@ -276,6 +276,9 @@ pub const CONFIG_DEPTH_MAX: usize = 16;
 /// worth having for each request.
 pub const CONFIG_CHECK_INTERVAL: Duration = Duration::from_millis(100);
 
+/// How much longer it may take while nothing comes.
+pub const CONFIG_IDLE_CHECK_INTERVAL: Duration = Duration::from_secs(1);
+
 /// Age from which a file's time of change is trusted: a younger file may be changed again without getting a new one, as
 /// file systems count in steps of up to two seconds, and may not have been written to its end.
 pub const CONFIG_SETTLE_TIME: Duration = Duration::from_secs(2);

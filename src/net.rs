@@ -12,6 +12,7 @@ mod tls;
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::sync::Arc;
 use std::time::Duration;
 
 use mio::net::{TcpListener, TcpStream};
@@ -59,13 +60,15 @@ pub struct Reactor {
     events: Events,
     listeners: Vec<TcpListener>,
     signals: Option<Signals>,
+    /// There may be one only.
+    waker: Option<Arc<Waker>>,
 }
 
 impl Reactor {
     /// A reactor that watches nothing yet.
     pub fn new() -> io::Result<Self> {
         let events = Events::with_capacity(EVENTS_PER_TURN_MAX);
-        Ok(Self { poll: Poll::new()?, events, listeners: Vec::new(), signals: None })
+        Ok(Self { poll: Poll::new()?, events, listeners: Vec::new(), signals: None, waker: None })
     }
 
     /// Listens on a port of `host`, or of all addresses of the machine: IPv6 and IPv4 where there is IPv6. Returns
@@ -104,9 +107,14 @@ impl Reactor {
         Ok(())
     }
 
-    /// Lets another thread end a wait; nothing is reported of it. To be called once.
-    pub fn waker(&self) -> io::Result<Waker> {
-        Waker::new(self.poll.registry(), WAKER)
+    /// Lets other threads end a wait; nothing is reported of it.
+    pub fn waker(&mut self) -> io::Result<Arc<Waker>> {
+        if let Some(waker) = &self.waker {
+            return Ok(Arc::clone(waker));
+        }
+        let waker = Arc::new(Waker::new(self.poll.registry(), WAKER)?);
+        self.waker = Some(Arc::clone(&waker));
+        Ok(waker)
     }
 
     /// Accepts a connection of a listener; `None` if none is waiting.

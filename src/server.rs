@@ -9,6 +9,7 @@
 //! ```
 
 mod scrape;
+mod secure;
 mod session;
 mod start;
 
@@ -24,13 +25,16 @@ use crate::app::{App, Now};
 use crate::cli::address::ListenAddress;
 use crate::http::HttpDate;
 use crate::limits::{
-    ACCEPTS_PER_TURN_MAX, CONNECTIONS_MAX, DEFLATE_BYTES_PER_TURN_MAX, READ_BYTES, SHUTDOWN_TIME_MAX, SWEEP_INTERVAL,
+    ACCEPTS_PER_TURN_MAX, CONNECTIONS_MAX, DEFLATE_BYTES_PER_TURN_MAX, HANDSHAKES_PER_TURN_MAX, READ_BYTES,
+    SHUTDOWN_TIME_MAX, SWEEP_INTERVAL,
 };
 use crate::log::Value;
 use crate::model::time::Timestamp;
-use crate::net::{Reactor, Ready};
+use crate::net::notify::{State, Supervisor};
+use crate::net::{Reactor, Ready, activation};
 use crate::persist;
 
+use secure::Secure;
 use session::{Next, Session};
 
 pub use start::{serve, version};
@@ -63,6 +67,10 @@ pub struct Server {
     shutdown_at: Option<Instant>,
     /// The last changes are being written.
     is_flushing: bool,
+    secure: Secure,
+    supervisor: Supervisor,
+    /// When the supervisor has to hear that the loop turns.
+    next_watchdog: Option<Instant>,
 }
 
 /// What all sessions use in turn: one of them is at work at any time.
@@ -76,6 +84,8 @@ struct Shared {
     pending: Option<Pending>,
     /// Text that may still be compressed in this turn, bytes.
     deflate_bytes_left: usize,
+    /// Steps of TLS handshakes that may still be made in this turn.
+    handshakes_left: usize,
     /// When the turn began: precise enough for deadlines.
     now: Instant,
 }
@@ -106,22 +116,55 @@ impl Server {
             waiting: VecDeque::new(),
             accepting: Vec::new(),
             clock: Clock { started },
-            shared: Shared { input, output: Vec::new(), date, pending: None, deflate_bytes_left: 0, now: started },
+            shared: Shared {
+                input,
+                output: Vec::new(),
+                date,
+                pending: None,
+                deflate_bytes_left: 0,
+                handshakes_left: 0,
+                now: started,
+            },
             next_sweep: started + SWEEP_INTERVAL,
             has_more_work: false,
             shutdown_at: None,
             is_flushing: false,
+            secure: Secure::new(started),
+            supervisor: Supervisor::default(),
+            next_watchdog: None,
         })
     }
 
     /// Listens on an address; returns the one that was bound.
     pub fn listen(&mut self, address: &ListenAddress) -> io::Result<SocketAddr> {
         let bound = self.reactor.listen(address.host.as_deref(), address.port)?;
+        self.note_listener(bound);
+        Ok(bound)
+    }
+
+    /// Listens on the sockets that systemd passed. To be called before any thread is started.
+    pub fn listen_on_passed(&mut self) -> io::Result<()> {
+        self.app.log.info("Listening on systemd activated listeners instead of port listeners.", &[]);
+        for listener in activation::passed_listeners()? {
+            let bound = self.reactor.adopt(listener)?;
+            self.note_listener(bound);
+        }
+        Ok(())
+    }
+
+    fn note_listener(&mut self, bound: SocketAddr) {
         self.accepting.push(true);
         self.app.log.info("Listening on", &[("address", Value::Shown(&bound))]);
         let keys = [("http2", Value::Bool(false)), ("address", Value::Shown(&bound))];
-        self.app.log.info("TLS is disabled.", &keys);
-        Ok(bound)
+        let is_secure = self.secure.handshake.is_some();
+        self.app.log.info(if is_secure { "TLS is enabled." } else { "TLS is disabled." }, &keys);
+    }
+
+    /// Tells a supervisor from now on that the server serves, lives and ends.
+    pub fn report_to(&mut self, supervisor: Supervisor) {
+        supervisor.tell(State::Ready);
+        self.next_watchdog = supervisor.watchdog_interval.map(|_| self.shared.now);
+        self.supervisor = supervisor;
     }
 
     /// Ends in good order on SIGINT and SIGTERM from now on.
@@ -158,10 +201,14 @@ impl Server {
         self.reactor.wait(self.patience(timeout))?;
         self.shared.now = Instant::now();
         self.shared.deflate_bytes_left = DEFLATE_BYTES_PER_TURN_MAX;
+        self.shared.handshakes_left = HANDSHAKES_PER_TURN_MAX;
         self.shared.date.update(self.clock.now().wall);
         self.collect_ready();
         self.has_more_work = self.app.take_events(self.clock.now()).map_err(io::Error::other)?;
         self.settle();
+        self.show_life();
+        self.follow_files();
+        self.prove();
         self.accept();
         self.run_ready();
         self.sweep();
@@ -200,7 +247,19 @@ impl Server {
         let has_deadlines = !self.sessions.is_empty() || self.accepting.contains(&true);
         let sweep = has_deadlines.then(|| self.next_sweep.saturating_duration_since(self.shared.now));
         let due = self.app.deadline().map(|at| at.saturating_sub(self.clock.started.elapsed()));
-        [timeout, sweep, due].into_iter().flatten().min()
+        let dates = [self.next_watchdog, self.secure.idle_look()];
+        let date = dates.into_iter().flatten().min().map(|at| at.saturating_duration_since(self.shared.now));
+        [timeout, sweep, due, date].into_iter().flatten().min()
+    }
+
+    fn show_life(&mut self) {
+        let now = self.shared.now;
+        if let Some(interval) = self.supervisor.watchdog_interval
+            && self.next_watchdog.is_some_and(|at| now >= at)
+        {
+            self.supervisor.tell(State::Watchdog);
+            self.next_watchdog = Some(now + interval);
+        }
     }
 
     fn collect_ready(&mut self) {
@@ -237,7 +296,11 @@ impl Server {
             while self.accepting[at] && self.may_accept() && budget > 0 {
                 budget -= 1;
                 match self.reactor.accept(at) {
-                    Ok(Some((stream, peer))) => self.open_session(Session::new(stream, peer, self.shared.now)),
+                    Ok(Some((mut stream, peer))) => {
+                        if self.secure(&mut stream) {
+                            self.open_session(Session::new(stream, peer, self.shared.now));
+                        }
+                    }
                     Ok(None) => self.accepting[at] = false,
                     Err(error) => {
                         // No descriptors left, most likely: the next sweep tries again.
@@ -320,6 +383,7 @@ impl Server {
     /// Stops listening, lets go of connections that are idle, and gives the others a bounded time.
     fn begin_shutdown(&mut self) {
         self.shutdown_at = Some(self.shared.now + SHUTDOWN_TIME_MAX);
+        self.supervisor.tell(State::Stopping);
         self.reactor.close_listeners();
         self.accepting.fill(false);
         let idle: Vec<_> = self.sessions.iter().filter(|(_, session)| session.is_idle()).map(|(key, _)| key).collect();

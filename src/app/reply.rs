@@ -24,6 +24,8 @@ pub struct Reply {
     pub body: ReplyBody,
     /// The connection closes behind it.
     pub closes: bool,
+    /// It goes without the configured headers.
+    pub is_bare: bool,
 }
 
 /// The body of an answer.
@@ -46,7 +48,14 @@ pub enum ReplyBody {
 impl Reply {
     /// An answer without body.
     pub fn empty(status: u16) -> Self {
-        Self { status, content_type: None, headers: SmallVec::new(), body: ReplyBody::Empty, closes: false }
+        Self {
+            status,
+            content_type: None,
+            headers: SmallVec::new(),
+            body: ReplyBody::Empty,
+            closes: false,
+            is_bare: false,
+        }
     }
 
     /// An answer with a body of this type.

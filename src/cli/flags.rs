@@ -38,7 +38,7 @@ const fn value(name: &'static str, check: fn(&str) -> Result<(), UsageError>) ->
 const REPEATABLE: &str = "web.listen-address";
 
 /// All flags, sorted by name.
-pub(super) const RULES: [Rule; 15] = [
+pub(super) const RULES: [Rule; 16] = [
     value("log.format", log_format),
     value("log.level", |text| log_level(text).map(drop)),
     value("persistence.file", |_| Ok(())),
@@ -46,6 +46,7 @@ pub(super) const RULES: [Rule; 15] = [
     value("persistence.sync", |text| persistence_sync(text).map(drop)),
     switch("push.disable-consistency-check"),
     switch("push.enable-utf8-names"),
+    switch("web.auth-exempt-probes"),
     value("web.config.file", |_| Ok(())),
     switch("web.enable-admin-api"),
     switch("web.enable-lifecycle"),
@@ -72,6 +73,9 @@ pub struct Flags {
     /// file that configures TLS, authentication and headers
     #[argh(option, long = "web-config-file", arg_name = "file", default = "String::new()")]
     pub config_file: String,
+    /// let /-/healthy and /-/ready be asked without credentials
+    #[argh(switch, long = "web-auth-exempt-probes")]
+    pub auth_exempt_probes: bool,
     /// path of the exposition, below the route prefix (default /metrics)
     #[argh(option, long = "web-telemetry-path", arg_name = "path", default = "String::from(\"/metrics\")")]
     pub telemetry_path: String,
@@ -204,6 +208,7 @@ impl Flags {
             "persistence.sync" => self.persistence_sync.name().to_owned(),
             "push.disable-consistency-check" => self.disable_consistency_check.to_string(),
             "push.enable-utf8-names" => self.enable_utf8_names.to_string(),
+            "web.auth-exempt-probes" => self.auth_exempt_probes.to_string(),
             "web.config.file" => self.config_file.clone(),
             "web.enable-admin-api" => self.enable_admin_api.to_string(),
             "web.enable-lifecycle" => self.enable_lifecycle.to_string(),
@@ -221,11 +226,8 @@ impl Flags {
     /// # Errors
     /// One message that names every flag whose feature this build does not have.
     pub fn unsupported(&self) -> Result<(), String> {
-        let asked = [
-            ("--web.config.file", !self.config_file.is_empty()),
-            ("--web.systemd-socket", self.systemd_socket),
-            ("--web.listen-address=vsock://", self.listen_addresses.iter().any(|a| a.starts_with("vsock://"))),
-        ];
+        let asked =
+            [("--web.listen-address=vsock://", self.listen_addresses.iter().any(|a| a.starts_with("vsock://")))];
         let missing: Vec<&str> = asked.iter().filter(|(_, is_asked)| *is_asked).map(|(flag, _)| *flag).collect();
         if missing.is_empty() { Ok(()) } else { Err(format!("not supported by this build: {}", missing.join(", "))) }
     }

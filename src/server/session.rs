@@ -5,6 +5,8 @@
 //! ```
 //! While an answer is being sent nothing is read: a client that does not read its answers is not listened to.
 
+mod guarded;
+
 use std::fmt::Display;
 use std::io::IoSlice;
 use std::net::SocketAddr;
@@ -16,6 +18,7 @@ use super::scrape::Scrape;
 use super::{Clock, Shared};
 use crate::app::conversion::Conversion;
 use crate::app::durable::Pending;
+use crate::app::gate::Unproven;
 use crate::app::held::Held;
 use crate::app::push::Push;
 use crate::app::query::stream::JsonBody;
@@ -74,6 +77,8 @@ enum Incoming {
     Nothing,
     /// A request that is decided about when the first bytes of its body are there.
     Held(Box<Held>),
+    /// A request that may not be let in. Nothing is taken in meanwhile.
+    Unproven(Box<Unproven>),
     Push(Box<Push>),
 }
 
@@ -88,6 +93,8 @@ enum Outgoing {
 /// What the session waits for; each has its own patience.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
+    /// The end of a TLS handshake; counted from the beginning of the connection.
+    Handshake,
     /// The next request.
     Idle,
     /// The rest of a head; counted from its first byte.
@@ -104,7 +111,7 @@ impl Phase {
     const fn patience(self) -> Duration {
         match self {
             Phase::Idle => IDLE_TIME_MAX,
-            Phase::Head => HEAD_TIME_MAX,
+            Phase::Handshake | Phase::Head => HEAD_TIME_MAX,
             Phase::Body => BODY_PAUSE_MAX,
             Phase::Response => RESPONSE_PAUSE_MAX,
             Phase::Linger => LINGER_TIME_MAX,
@@ -158,6 +165,7 @@ enum Taken {
 enum Step {
     Nothing,
     Receive(Incoming),
+    Prove(Box<Unproven>),
     Answer(Reply),
     Await(Pending),
     Refuse(Refusal),
@@ -165,6 +173,7 @@ enum Step {
 
 impl Session {
     pub(super) fn new(stream: Stream, peer: SocketAddr, now: Instant) -> Self {
+        let phase = if stream.is_handshaking() { Phase::Handshake } else { Phase::Idle };
         Self {
             stream,
             peer,
@@ -178,8 +187,8 @@ impl Session {
             body: Outgoing::Nothing,
             incoming: Incoming::Nothing,
             awaits: None,
-            phase: Phase::Idle,
-            deadline: now + Phase::Idle.patience(),
+            phase,
+            deadline: now + phase.patience(),
         }
     }
 
@@ -203,7 +212,8 @@ impl Session {
     }
 
     pub(super) fn is_late(&self, now: Instant) -> bool {
-        now >= self.deadline
+        // Nobody is late whose credentials are still being compared.
+        now >= self.deadline && !self.is_unproven()
     }
 
     /// Whether nothing is lost if it is closed.
@@ -222,6 +232,7 @@ impl Session {
             app.end_push(push);
         }
         self.end_body(app);
+        self.stream.leave();
     }
 
     /// Does what can be done now, within a turn's share.
@@ -232,7 +243,8 @@ impl Session {
         }
         let mut share = Share::WHOLE;
         let next = self.turn(&mut share, app, shared, clock);
-        if share.has_moved_bytes() {
+        let has_shaken_hands = self.phase == Phase::Handshake && !self.stream.is_handshaking();
+        if share.has_moved_bytes() || has_shaken_hands {
             self.note_progress(shared.now);
         }
         if self.sent == self.output.len() {
@@ -255,7 +267,7 @@ impl Session {
                 }
                 Flushed::Broken => return Next::Close,
             }
-            if self.awaits.is_some() {
+            if self.awaits.is_some() || self.is_unproven() {
                 return Next::Wait;
             }
             match self.http.disposition() {
@@ -265,6 +277,12 @@ impl Session {
             }
             if share.read == 0 || !share.has_room() {
                 return Next::Again;
+            }
+            if self.stream.is_handshaking() && self.stream.is_readable {
+                if shared.handshakes_left == 0 {
+                    return Next::Again;
+                }
+                shared.handshakes_left -= 1;
             }
             match self.take_input(share, app, shared, clock) {
                 Taken::Some => {}
@@ -279,6 +297,8 @@ impl Session {
     fn note_progress(&mut self, now: Instant) {
         let phase = if self.phase == Phase::Linger {
             Phase::Linger
+        } else if self.stream.is_handshaking() {
+            Phase::Handshake
         } else if !self.is_flushed() {
             Phase::Response
         } else if self.http.is_idle() {
@@ -289,7 +309,7 @@ impl Session {
             Phase::Head
         };
         // Every byte of a body or an answer renews the patience; a head and a last goodbye have to end.
-        if phase != self.phase || !matches!(phase, Phase::Head | Phase::Linger) {
+        if phase != self.phase || !matches!(phase, Phase::Handshake | Phase::Head | Phase::Linger) {
             self.enter(phase, now);
         }
     }
@@ -339,7 +359,10 @@ impl Session {
             Progress::Bytes(_) => Taken::Some,
             Progress::Blocked => Taken::Blocked,
             Progress::Ended => {
-                self.is_input_over = true;
+                match self.stream.take_trouble() {
+                    Some(trouble) => self.give_up(&trouble, app),
+                    None => self.is_input_over = true,
+                }
                 Taken::Some
             }
         }
@@ -349,7 +372,7 @@ impl Session {
     /// used.
     fn receive(&mut self, input: &[u8], share: &mut Share, app: &mut App, shared: &mut Shared, clock: Clock) -> usize {
         let mut used = 0;
-        while matches!(self.body, Outgoing::Nothing) && self.awaits.is_none() && share.has_room() {
+        while self.may_receive() && share.has_room() {
             let rest = &input[used..];
             let piece = &rest[..rest.len().min(self.incoming.piece_bytes_max())];
             let (consumed, event) = self.http.receive(piece);
@@ -367,6 +390,11 @@ impl Session {
         used
     }
 
+    /// Whether nothing has to come about first.
+    fn may_receive(&self) -> bool {
+        matches!(self.body, Outgoing::Nothing) && self.awaits.is_none() && !self.is_unproven()
+    }
+
     /// The peer sends no more: what that means for a request at hand.
     fn end_input(&mut self, share: &mut Share, app: &mut App, shared: &mut Shared, clock: Clock) -> Taken {
         let Some(event) = self.http.receive_end() else { return Taken::Over };
@@ -382,6 +410,8 @@ impl Session {
                 self.http.accept_body(&mut self.output);
                 self.incoming = incoming;
             }
+            // Not a byte of its body is asked for.
+            Step::Prove(unproven) => self.incoming = Incoming::Unproven(unproven),
             Step::Answer(reply) => self.answer(reply, app, shared),
             Step::Await(pending) => {
                 self.awaits = Some(pending.ticket);
@@ -410,8 +440,6 @@ impl Session {
         if self.is_last || reply.closes {
             self.http.end_after_response();
         }
-        let headers: SmallVec<[(&str, &str); 6]> =
-            reply.headers.iter().map(|(name, value)| (*name, &**value)).collect();
         let (body, outgoing) = match reply.body {
             ReplyBody::Empty => (Body::Empty, Outgoing::Nothing),
             ReplyBody::Bytes(ref bytes) => (Body::Bytes(bytes), Outgoing::Nothing),
@@ -426,8 +454,10 @@ impl Session {
                 (scrape.body(), Outgoing::Scrape(scrape))
             }
         };
+        let headers = guarded::headers(&reply.headers, reply.is_bare, app);
         let response = Response { status: reply.status, content_type: reply.content_type, headers: &headers, body };
         self.http.respond(&response, &shared.date, &mut self.output);
+        drop(headers);
         self.body = outgoing;
         if !self.http.sends_body() {
             self.end_body(app);
@@ -435,14 +465,19 @@ impl Session {
     }
 
     fn is_flushed(&self) -> bool {
+        self.is_handed_over() && self.stream.is_flushed()
+    }
+
+    /// Whether the stream has all of the answer, if not the peer.
+    fn is_handed_over(&self) -> bool {
         self.sent == self.output.len() && matches!(self.body, Outgoing::Nothing)
     }
 
     fn flush(&mut self, share: &mut Share, app: &mut App, shared: &mut Shared) -> Flushed {
         loop {
             self.fill_output(share, app, shared);
-            if self.is_flushed() {
-                return Flushed::All;
+            if self.is_handed_over() {
+                return self.flush_stream(share);
             }
             // An empty output with something left to make: this turn's compression is used up.
             let is_stalled =
@@ -472,6 +507,23 @@ impl Session {
                 Progress::Blocked => return Flushed::Blocked,
                 Progress::Ended => return Flushed::Broken,
             }
+        }
+    }
+
+    fn flush_stream(&mut self, share: &mut Share) -> Flushed {
+        if self.stream.is_flushed() {
+            return Flushed::All;
+        }
+        if !self.stream.is_writable {
+            return Flushed::Blocked;
+        }
+        match self.stream.flush() {
+            Progress::Bytes(sent) => {
+                share.written = share.written.saturating_sub(sent);
+                Flushed::All
+            }
+            Progress::Blocked => Flushed::Blocked,
+            Progress::Ended => Flushed::Broken,
         }
     }
 
@@ -534,7 +586,7 @@ impl Incoming {
         match self {
             Self::Push(push) if push.is_coded() => CODED_PIECE_BYTES,
             Self::Held(_) => CODED_PIECE_BYTES,
-            Self::Push(_) | Self::Nothing => usize::MAX,
+            Self::Push(_) | Self::Unproven(_) | Self::Nothing => usize::MAX,
         }
     }
 }
@@ -557,7 +609,7 @@ fn take_event(
                 let error = held.cut_short();
                 Step::Answer(app.held_failed(held, &error))
             }
-            Incoming::Nothing => Step::Nothing,
+            Incoming::Unproven(_) | Incoming::Nothing => Step::Nothing,
         },
         Event::BodyFailed(error) => failed(incoming, 400, &error, app, clock),
         Event::Refused(refusal) => Step::Refuse(refusal),
@@ -570,6 +622,7 @@ fn step(answer: Answer) -> Step {
         Answer::Push(push) => Step::Receive(Incoming::Push(push)),
         Answer::Hold(held) => Step::Receive(Incoming::Held(held)),
         Answer::Pending(pending) => Step::Await(pending),
+        Answer::Unproven(unproven) => Step::Prove(unproven),
     }
 }
 
@@ -608,6 +661,6 @@ fn failed(incoming: &mut Incoming, status: u16, error: &dyn Display, app: &mut A
     match incoming.take() {
         Incoming::Push(push) => Step::Answer(app.push_failed(push, status, error, clock.now())),
         Incoming::Held(held) => Step::Answer(app.held_failed(held, error)),
-        Incoming::Nothing => Step::Nothing,
+        Incoming::Unproven(_) | Incoming::Nothing => Step::Nothing,
     }
 }

@@ -1,16 +1,19 @@
 //! From flags to a server that listens: settings, the first log lines, sockets.
 
+use std::path::Path;
 use std::time::SystemTime;
 
 use super::Server;
 use crate::app::{App, Settings};
 use crate::cli::address::ListenAddress;
 use crate::cli::flags::{Flags, PersistenceSync};
+use crate::config::watch::Watch;
 use crate::log::{Format, Level, Logger, Value};
 use crate::model::build::Build;
 use crate::model::name::Names;
 use crate::model::time::Timestamp;
 use crate::net;
+use crate::net::notify::Supervisor;
 use crate::persist::{Options, Sync};
 
 /// The lines that `--version` prints (SPEC 11.1).
@@ -72,12 +75,30 @@ fn run(flags: &Flags, log: Logger) -> Result<(), String> {
     net::raise_descriptor_limit();
     let mut server = Server::new(App::new(settings, log)).map_err(|error| error.to_string())?;
     server.watch_signals().map_err(|error| format!("cannot watch signals: {error}"))?;
+    if !flags.config_file.is_empty() {
+        guard(flags, &mut server)?;
+    }
+    listen(flags, &mut server)?;
+    if let Some(options) = persistence(flags) {
+        server.keep(&options)?;
+    }
+    server.report_to(Supervisor::from_env());
+    server.run().map_err(|error| error.to_string())
+}
+
+fn guard(flags: &Flags, server: &mut Server) -> Result<(), String> {
+    let opened = Watch::open(Path::new(&flags.config_file), SystemTime::now());
+    let (watch, web, handshake) = opened.map_err(|error| error.to_string())?;
+    server.guard(watch, &web, handshake, flags.auth_exempt_probes).map_err(|error| error.to_string())
+}
+
+fn listen(flags: &Flags, server: &mut Server) -> Result<(), String> {
+    if flags.systemd_socket {
+        return server.listen_on_passed().map_err(|error| error.to_string());
+    }
     for address in &flags.listen_addresses {
         let parsed = ListenAddress::parse(address).map_err(|error| error.to_string())?;
         server.listen(&parsed).map_err(|error| format!("listen tcp {address}: {error}"))?;
     }
-    if let Some(options) = persistence(flags) {
-        server.keep(&options)?;
-    }
-    server.run().map_err(|error| error.to_string())
+    Ok(())
 }

@@ -18,13 +18,16 @@ struct Profile {
     flags: &'static [&'static str],
     prefix: &'static str,
     metrics_path: &'static str,
+    /// Header lines that every request has unless a case says otherwise.
+    headers: &'static str,
     /// How many cases run in it: a profile whose flags are misread would otherwise pass with none.
     cases: usize,
     /// Whether the cases that stop the server run too, as the last ones.
     destructive: bool,
 }
 
-const DEFAULT: Profile = Profile { flags: &[], prefix: "", metrics_path: "/metrics", cases: CASES, destructive: false };
+const DEFAULT: Profile =
+    Profile { flags: &[], prefix: "", metrics_path: "/metrics", headers: "", cases: CASES, destructive: false };
 
 /// How many cases run with default flags.
 const CASES: usize = 496;
@@ -68,6 +71,13 @@ fn utf8_names() {
 }
 
 #[test]
+fn basic_auth() {
+    const FILE: &str = concat!("--web.config.file=", env!("CARGO_MANIFEST_DIR"), "/tests/data/web-auth.yml");
+    const BOB: &str = "Authorization: Basic Ym9iOnNlY3JldA==\r\n";
+    run(&Profile { flags: &["--web.enable-admin-api", FILE], headers: BOB, cases: 4, ..DEFAULT });
+}
+
+#[test]
 fn every_case_has_an_id_of_its_own() {
     let cases = load();
     let ids: HashSet<&str> = cases.iter().map(|case| text(&case["id"])).collect();
@@ -76,8 +86,8 @@ fn every_case_has_an_id_of_its_own() {
 
 /// Runs every case that fits the profile and fails with all that went wrong.
 fn run(profile: &Profile) {
-    let mut server = Server::start(profile.flags, profile.prefix);
-    let mut runner = Runner::new(server.addr, profile.prefix, profile.metrics_path);
+    let mut server = Server::start_for(profile.flags, profile.prefix, profile.headers);
+    let mut runner = Runner::new(server.addr, profile.prefix, profile.metrics_path, profile.headers);
     let cases = selected(profile, &runner);
     let mut failures = Vec::new();
     let mut passed = 0;

@@ -7,7 +7,7 @@ mod client;
 mod history;
 
 use std::fs;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -102,10 +102,8 @@ impl Driver {
     /// What cannot be.
     fn check(&mut self) -> Result<(), String> {
         while self.random.one_in(3) {
-            let gateway = kept::command_on(&self.home.path, &[]);
-            let mut command = Command::new(gateway.get_program());
-            command.args(gateway.get_args()).arg("--web.listen-address=127.0.0.1:0").stderr(Stdio::null());
-            let mut child = command.spawn().expect("the gateway can be started");
+            let mut command = kept::command_on(&self.home.path, &[]);
+            let mut child = command.stderr(Stdio::null()).spawn().expect("the gateway can be started");
             thread::sleep(Duration::from_micros(self.random.below(40_000)));
             child.kill().expect("an own child can be killed");
             child.wait().expect("an own child can be waited for");

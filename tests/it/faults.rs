@@ -358,7 +358,7 @@ fn a_file_that_may_not_be_written_for_a_while_is_waited_for() {
         command = gateway;
     }
     let mut server = Server::try_launch(&mut command).unwrap_or_else(|why| panic!("{why:?}"));
-    server.wait_until_ready("");
+    server.wait_until_ready("", "");
     let set_mode =
         |mode| fs::set_permissions(&home.path, fs::Permissions::from_mode(mode)).expect("the mode can be set");
     assert_eq!(push(&server, "a", "a 1\n").status, Some(200));

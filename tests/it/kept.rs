@@ -34,7 +34,7 @@ impl Home {
     /// A gateway on the file, with the admin API and UTF-8 names, and ready.
     pub fn start(&self, flags: &[&str]) -> Server {
         let server = self.launch(flags);
-        server.wait_until_ready("");
+        server.wait_until_ready("", "");
         server
     }
 
@@ -46,14 +46,13 @@ impl Home {
 
 /// A gateway on this file that listens.
 pub fn launch_on(path: &Path, flags: &[&str]) -> Server {
-    let launched = Server::try_launch(&mut command_on(path, flags));
-    launched.unwrap_or_else(|(status, log)| panic!("{} {flags:?}: {status:?}\n{log}", path.display()))
+    Server::launch(&mut command_on(path, flags))
 }
 
 /// The command for a gateway on this file.
 pub fn command_on(path: &Path, flags: &[&str]) -> Command {
-    let mut command = Command::new(server::binary());
-    command.args(["--web.enable-admin-api", "--push.enable-utf8-names"]);
+    let mut command = Server::command();
+    server::on_free_port(&mut command).args(["--web.enable-admin-api", "--push.enable-utf8-names"]);
     command.arg(format!("--persistence.file={}", path.display())).args(flags);
     command
 }

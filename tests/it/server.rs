@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -20,6 +20,8 @@ pub struct Server {
     child: Child,
     /// What it logs from here on.
     lines: Mutex<Receiver<String>>,
+    /// Everything logged so far.
+    log: Arc<Mutex<String>>,
     /// Where it listens.
     pub addr: SocketAddr,
 }
@@ -27,27 +29,53 @@ pub struct Server {
 impl Server {
     /// Starts the gateway with these flags (not the listen address) and waits until `<prefix>/-/ready` answers 200.
     pub fn start(flags: &[&str], prefix: &str) -> Server {
-        Server::start_program(&binary(), flags, prefix)
+        Server::start_for(flags, prefix, "")
     }
 
-    /// The same with another program that understands those flags and logs its address as the gateway does. It is run in
-    /// UTC, as the original writes times in the zone of the machine.
-    pub fn start_program(program: &str, flags: &[&str], prefix: &str) -> Server {
-        let launched = Server::try_launch(Command::new(program).args(flags).env("TZ", "UTC"));
-        let server = launched.unwrap_or_else(|(status, log)| {
-            panic!("{program} {flags:?} does not listen: {status:?}\n{log}");
-        });
-        server.wait_until_ready(prefix);
+    /// The same for a gateway that wants header lines, each with its CRLF.
+    pub fn start_for(flags: &[&str], prefix: &str, headers: &str) -> Server {
+        let server = Server::spawn(flags);
+        server.wait_until_ready(prefix, headers);
         server
+    }
+
+    /// The same as `start` with another program that understands those flags and logs its address as the gateway does. It
+    /// is run in UTC, as the original writes times in the zone of the machine.
+    pub fn start_program(program: &str, flags: &[&str], prefix: &str) -> Server {
+        let server = Server::launch(on_free_port(Command::new(program).args(flags).env("TZ", "UTC")));
+        server.wait_until_ready(prefix, "");
+        server
+    }
+
+    /// Starts the gateway with these flags (not the listen address) and waits until it listens.
+    pub fn spawn(flags: &[&str]) -> Server {
+        Server::launch(on_free_port(Server::command().args(flags)))
+    }
+
+    /// The program to test.
+    pub fn command() -> Command {
+        Command::new(std::env::var("PUSHGATEWAY_BIN").unwrap_or_else(|_| env!("CARGO_BIN_EXE_pushgateway").to_owned()))
+    }
+
+    /// Runs the command until it listens.
+    pub fn launch(command: &mut Command) -> Server {
+        Server::try_launch(command).unwrap_or_else(|(status, log)| {
+            panic!("{command:?} does not listen: {status:?}\n{log}");
+        })
     }
 
     /// Runs a command that becomes the gateway. If it does not listen: how it ended, if it did, and what it said.
     pub fn try_launch(command: &mut Command) -> Result<Server, (Option<ExitStatus>, String)> {
-        let mut child = spawn(command);
-        let lines = log_of(&mut child);
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
+        let mut child = child.unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
+        let (sender, lines) = mpsc::channel();
+        let stderr = child.stderr.take().expect("stderr is piped");
+        let log = Arc::new(Mutex::new(String::new()));
+        let whole = Arc::clone(&log);
+        thread::spawn(move || follow(stderr, &sender, &whole));
         let found = listening_address(&lines);
         let addr = found.as_ref().copied().unwrap_or_else(|_| SocketAddr::from(([127, 0, 0, 1], 1)));
-        let mut server = Server { child, lines: Mutex::new(lines), addr };
+        let mut server = Server { child, lines: Mutex::new(lines), log, addr };
         match found {
             Ok(_) => Ok(server),
             Err(log) => Err((server.wait_for_exit(), log)),
@@ -59,13 +87,18 @@ impl Server {
         self.child.id()
     }
 
-    /// What it has logged since it listens, or since the last call.
+    /// Everything logged so far.
     pub fn log(&self) -> String {
-        self.lines().try_iter().fold(String::new(), |log, line| log + &line + "\n")
+        self.log.lock().expect("nobody panics with it").clone()
     }
 
-    fn lines(&self) -> MutexGuard<'_, Receiver<String>> {
-        self.lines.lock().expect("nobody panics with the log in hand")
+    /// Waits until a line with this text was logged.
+    pub fn wait_for_log(&self, text: &str) {
+        let end = Instant::now() + PATIENCE;
+        while !self.log().contains(text) {
+            assert!(Instant::now() < end, "not logged: {text}\n{}", self.log());
+            thread::sleep(Duration::from_millis(20));
+        }
     }
 
     /// Kills it as nothing can be done about, and waits until it is gone.
@@ -77,11 +110,11 @@ impl Server {
     /// Waits until the process has ended by itself: how, and what it logged.
     pub fn end(&mut self) -> (Option<ExitStatus>, String) {
         let status = self.wait_for_exit();
-        if status.is_none() {
-            return (None, self.log());
+        if status.is_some() {
+            // The log ends with the process, so that all of it comes.
+            self.lines.lock().expect("nobody panics with it").iter().for_each(drop);
         }
-        // The log ends with the process, so that all of it comes.
-        (status, self.lines().iter().fold(String::new(), |log, line| log + &line + "\n"))
+        (status, self.log())
     }
 
     /// One request on a connection of its own.
@@ -120,10 +153,10 @@ impl Server {
     }
 
     /// Waits until it says that it is ready.
-    pub fn wait_until_ready(&self, prefix: &str) {
+    pub fn wait_until_ready(&self, prefix: &str, headers: &str) {
         let end = Instant::now() + PATIENCE;
         loop {
-            let response = self.request("GET", &format!("{prefix}/-/ready"), None);
+            let response = wire::request_with(self.addr, "GET", &format!("{prefix}/-/ready"), headers, None);
             if response.status == Some(200) {
                 return;
             }
@@ -140,27 +173,18 @@ impl Drop for Server {
     }
 }
 
-/// The program to test.
-pub fn binary() -> String {
-    std::env::var("PUSHGATEWAY_BIN").unwrap_or_else(|_| env!("CARGO_BIN_EXE_pushgateway").to_owned())
-}
-
-fn spawn(command: &mut Command) -> Child {
-    command.arg("--web.listen-address=127.0.0.1:0").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
-    command.spawn().unwrap_or_else(|error| panic!("cannot start {}: {error}", command.get_program().display()))
-}
-
-fn log_of(child: &mut Child) -> Receiver<String> {
-    let (sender, lines) = mpsc::channel();
-    let stderr = child.stderr.take().expect("stderr is piped");
-    thread::spawn(move || follow(stderr, &sender));
-    lines
+/// Has the gateway that a command starts listen on a free port.
+pub fn on_free_port(command: &mut Command) -> &mut Command {
+    command.arg("--web.listen-address=127.0.0.1:0")
 }
 
 /// Reads the log to its end: a gateway with a full stderr pipe would stand still.
-fn follow(stderr: ChildStderr, sender: &Sender<String>) {
+fn follow(stderr: ChildStderr, sender: &Sender<String>, log: &Mutex<String>) {
     for line in BufReader::new(stderr).lines() {
         let Ok(line) = line else { return };
+        let mut log = log.lock().expect("nobody panics with it");
+        log.push_str(&line);
+        log.push('\n');
         let _ = sender.send(line);
     }
 }

@@ -31,6 +31,8 @@ pub struct Runner {
     addr: SocketAddr,
     prefix: String,
     metrics_path: String,
+    /// Header lines that every request has unless a case says otherwise.
+    headers: String,
     flags: Value,
     /// How many times in a row the store could not be emptied.
     stuck: u32,
@@ -38,12 +40,13 @@ pub struct Runner {
 
 impl Runner {
     /// Asks the server for its flags.
-    pub fn new(addr: SocketAddr, prefix: &str, metrics_path: &str) -> Runner {
-        let status = wire::request(addr, "GET", &format!("{prefix}/api/v1/status"), None);
+    pub fn new(addr: SocketAddr, prefix: &str, metrics_path: &str, headers: &str) -> Runner {
+        let status = wire::request_with(addr, "GET", &format!("{prefix}/api/v1/status"), headers, None);
         let document: Value = serde_json::from_slice(&status.text()).unwrap_or_default();
         let flags = document["data"]["flags"].clone();
         assert!(flags.is_object(), "no flags in the server's status: {:?} {}", status.status, status.text_lossy());
-        Runner { addr, prefix: prefix.to_owned(), metrics_path: metrics_path.to_owned(), flags, stuck: 0 }
+        let (prefix, metrics_path, headers) = (prefix.to_owned(), metrics_path.to_owned(), headers.to_owned());
+        Runner { addr, prefix, metrics_path, headers, flags, stuck: 0 }
     }
 
     /// Whether the server's flags are what the case needs: `*` stands for any value, `+` for any but the empty one.
@@ -125,6 +128,8 @@ impl Runner {
         if let Some(body) = body {
             headers.push(("Content-Length".to_owned(), body.len().to_string()));
         }
+        let usual = self.headers.lines().filter_map(|line| line.split_once(": "));
+        headers.extend(usual.map(|(name, value)| (name.to_owned(), value.to_owned())));
         for (name, value) in own.as_object().into_iter().flatten() {
             headers.retain(|(key, _)| !key.eq_ignore_ascii_case(name));
             if let Some(value) = value.as_str() {
@@ -142,7 +147,7 @@ impl Runner {
         let end = Instant::now() + Duration::from_secs(5);
         let wipe = format!("{}/api/v1/admin/wipe", self.prefix);
         while Instant::now() < end {
-            let wiped = wire::request(self.addr, "PUT", &wipe, None).status == Some(202);
+            let wiped = self.request("PUT", &wipe).status == Some(202);
             let groups = self.groups();
             if groups.as_ref().is_some_and(Vec::is_empty) {
                 return true;
@@ -158,8 +163,12 @@ impl Runner {
         false
     }
 
+    fn request(&self, method: &str, path: &str) -> Response {
+        wire::request_with(self.addr, method, path, &self.headers, None)
+    }
+
     fn groups(&self) -> Option<Vec<Value>> {
-        let response = wire::request(self.addr, "GET", &format!("{}/api/v1/metrics", self.prefix), None);
+        let response = self.request("GET", &format!("{}/api/v1/metrics", self.prefix));
         let document: Value = serde_json::from_slice(&response.text()).ok()?;
         match &document["data"] {
             Value::Null if response.status == Some(200) => Some(Vec::new()),
@@ -174,12 +183,12 @@ impl Runner {
         for (name, value) in labels.as_object().into_iter().flatten().filter(|(name, _)| *name != "job") {
             path += &format!("/{name}@base64/{}", coded(value));
         }
-        wire::request(self.addr, "DELETE", &path, None);
+        self.request("DELETE", &path);
     }
 
     /// Every series of the scrape with its value.
     fn counters(&self) -> HashMap<String, f64> {
-        let scrape = wire::request(self.addr, "GET", &self.metrics_path, None).text_lossy();
+        let scrape = self.request("GET", &self.metrics_path).text_lossy();
         let samples = scrape.lines().filter(|line| !line.starts_with('#'));
         let pairs = samples.filter_map(|line| line.rsplit_once(' '));
         pairs.filter_map(|(series, value)| Some((series.to_owned(), value.parse().ok()?))).collect()

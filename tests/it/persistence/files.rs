@@ -235,7 +235,7 @@ fn a_new_file_takes_the_place_of_nobody() {
         let home = Home::new("place");
         let beside = home.directory().join(format!("kept.db.{suffix}"));
         let mut other = kept::launch_on(&beside, &[]);
-        other.wait_until_ready("");
+        other.wait_until_ready("", "");
         assert_eq!(send(&other, "PUT", "job/other", "a 1\n"), Some(200));
         let start = kept::try_start(&home.path, &[]);
         if let Start::Ended(..) = &start {
@@ -245,7 +245,7 @@ fn a_new_file_takes_the_place_of_nobody() {
         let before = Shown::of(&other);
         end(&mut other, "KILL");
         let mut again = kept::launch_on(&beside, &[]);
-        again.wait_until_ready("");
+        again.wait_until_ready("", "");
         Shown::of(&again).assert_same(&before, &format!("a new file beside one with .{suffix}"));
         end(&mut again, "KILL");
     }

@@ -80,7 +80,7 @@ fn nothing_is_taken_or_shown_while_groups_are_loaded() {
             std::thread::sleep(Duration::from_millis(50));
         }
         drop(held);
-        server.wait_until_ready("");
+        server.wait_until_ready("", "");
         Shown::of(&server).assert_same(&before, &format!("loaded with {flags:?}"));
         assert_eq!(send(&server, "DELETE", "job/not-there", ""), Some(202));
         end(&mut server, "TERM");
@@ -120,7 +120,7 @@ fn a_push_that_began_while_groups_were_loaded_is_refused_or_kept() {
         .expect("it reads");
     std::thread::sleep(Duration::from_millis(50));
     drop(held);
-    server.wait_until_ready("");
+    server.wait_until_ready("", "");
     let _ = stream.write_all(b"b 2\n");
     let mut answer = String::new();
     std::io::Read::read_to_string(&mut stream, &mut answer).expect("it answers");

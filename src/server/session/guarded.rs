@@ -1,0 +1,66 @@
+//! What a session does because of the web configuration: requests that wait for credentials, connections without the TLS
+//! that they need, headers of every answer.
+
+use std::borrow::Cow;
+
+use smallvec::SmallVec;
+
+use super::super::{Clock, Shared};
+use super::{Incoming, Session, step};
+use crate::app::App;
+use crate::auth::Comparison;
+use crate::http;
+use crate::log::Value;
+use crate::net::Trouble;
+
+impl Session {
+    pub(super) fn is_unproven(&self) -> bool {
+        matches!(self.incoming, Incoming::Unproven(_))
+    }
+
+    pub(in crate::server) fn awaits_comparison(&self, comparison: Comparison) -> bool {
+        matches!(&self.incoming, Incoming::Unproven(unproven) if unproven.comparison == comparison)
+    }
+
+    /// The comparison that the session waits for has been made.
+    pub(in crate::server) fn prove(&mut self, app: &mut App, shared: &mut Shared, clock: Clock) {
+        let Incoming::Unproven(unproven) = self.incoming.take() else { return };
+        let step = step(app.prove(unproven, self.peer, clock.now()));
+        self.follow(step, app, shared);
+        // From here on it is the client who is waited for.
+        self.note_progress(shared.now);
+    }
+
+    /// There is no TLS where there has to be: the connection ends, with an answer to a client that came without.
+    pub(super) fn give_up(&mut self, trouble: &Trouble, app: &mut App) {
+        let reason = match trouble {
+            Trouble::NotTls(first) if http::is_start_of_request(*first) => {
+                self.output.extend_from_slice(http::NOT_ENCRYPTED);
+                "client sent an HTTP request to an HTTPS server"
+            }
+            Trouble::NotTls(_) => "first record does not look like a TLS handshake",
+            Trouble::Tls(reason) => reason,
+        };
+        let keys = [("logged_source", Value::Shown(&self.peer)), ("err", Value::Str(reason))];
+        app.log.debug("TLS connection failed", &keys);
+        if let Incoming::Push(push) = self.incoming.take() {
+            app.end_push(push);
+        }
+        self.http.abandon();
+    }
+}
+
+/// The headers of an answer, and those that are configured for every answer. One that is given already stays as it is.
+pub(super) fn headers<'a>(
+    given: &'a [(&'static str, Cow<'static, str>)],
+    is_bare: bool,
+    app: &'a App,
+) -> SmallVec<[(&'a str, &'a str); 8]> {
+    let mut headers: SmallVec<[(&'a str, &'a str); 8]> =
+        given.iter().map(|(name, value)| (*name as &str, &**value)).collect();
+    if !is_bare {
+        let missing = app.configured_headers().filter(|(name, _)| !given.iter().any(|(other, _)| other == name));
+        headers.extend(missing);
+    }
+    headers
+}
