@@ -5,6 +5,7 @@
 //! missing program is a failure with the command that installs it.
 
 mod allocations;
+mod auth;
 mod cases;
 mod clients;
 mod coding;
@@ -23,6 +24,7 @@ mod query;
 mod roundtrip;
 mod seeds;
 mod server;
+mod systemd;
 mod tidy;
 mod tls;
 mod tools;
