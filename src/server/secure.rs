@@ -102,3 +102,6 @@ impl Server {
         }
     }
 }
+
+#[cfg(all(test, feature = "tls"))]
+mod tests;
