@@ -289,6 +289,10 @@ pub const CONFIG_SETTLE_TIME: Duration = Duration::from_secs(2);
 /// seconds; who would wait longer does better to come again.
 pub const COMPARISONS_QUEUED_MAX: usize = 64;
 
+/// Heads of requests that wait for a comparison, all together, bytes; with one more, the answer is 503. Enough for a
+/// heavy crowd of clients that all come with the same password for the first time.
+pub const UNPROVEN_BYTES_MAX: usize = 32 << 20;
+
 /// Right credentials that are remembered, more than a gateway has users.
 pub const GRANTS_CACHED_MAX: usize = 1024;
 
@@ -321,6 +325,7 @@ pub const SUMMARY_WINDOW_STEPS: usize = 5;
 const _: () = {
     assert!(LOG_VALUE_BYTES_MAX as u64 * 16 <= LOG_BURST_BYTES_MAX, "no single line exceeds the whole budget");
     assert!(SUMMARY_WINDOW_SECONDS.is_multiple_of(SUMMARY_WINDOW_STEPS as u64), "steps are whole seconds");
+    assert!(UNPROVEN_BYTES_MAX > 2 * HEAD_BYTES_MAX, "the longest head can wait");
     assert!(HEAD_BYTES_MAX < u32::MAX as usize, "positions inside a head are kept in 32 bits");
     assert!(GROUPS_LISTED_DEFAULT <= GROUPS_LISTED_MAX, "the default can be asked for, too");
     assert!(PARSER_RETAINED_BYTES_MAX < LINE_BYTES_MAX, "the longest line is unusual");

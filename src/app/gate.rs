@@ -8,6 +8,7 @@ use crate::auth::{Authenticator, Check, Comparison};
 use crate::config::ConfigError;
 use crate::config::web::{RateLimit, WebConfig};
 use crate::http::{KeptRequest, Request};
+use crate::limits::UNPROVEN_BYTES_MAX;
 use crate::log::Value;
 
 use super::limiter::Limiter;
@@ -32,6 +33,8 @@ pub(super) struct Gate {
     /// The configuration cannot be read as it is now: nobody is let in.
     is_broken: bool,
     exempts_probes: bool,
+    /// Of all heads that wait.
+    waiting_bytes: usize,
 }
 
 /// What becomes of a request at the gate.
@@ -50,7 +53,8 @@ impl App {
         }
         let limiter = web.rate_limit.map(Limiter::new);
         let auth = Authenticator::new(wake);
-        self.gate = Some(Gate { auth, limiter, headers: Vec::new(), is_broken: false, exempts_probes });
+        self.gate =
+            Some(Gate { auth, limiter, headers: Vec::new(), is_broken: false, exempts_probes, waiting_bytes: 0 });
         self.reconfigure(&Ok(web));
     }
 
@@ -86,8 +90,27 @@ impl App {
             Verdict::Waits(comparison) => {
                 let mut head = KeptRequest::default();
                 head.keep(request);
-                Some(Answer::Unproven(Box::new(Unproven { head, comparison })))
+                Some(self.hold(Box::new(Unproven { head, comparison })))
             }
+        }
+    }
+
+    /// Lets a request wait, if there is room for its head.
+    fn hold(&mut self, unproven: Box<Unproven>) -> Answer {
+        let waiting_bytes = self.gate.as_ref().map_or(0, |gate| gate.waiting_bytes) + unproven.head.bytes();
+        if waiting_bytes > UNPROVEN_BYTES_MAX {
+            return Answer::Reply(busy());
+        }
+        if let Some(gate) = &mut self.gate {
+            gate.waiting_bytes = waiting_bytes;
+        }
+        Answer::Unproven(unproven)
+    }
+
+    /// A request that waited waits no more: it goes on, or its client is gone.
+    pub fn release(&mut self, unproven: &Unproven) {
+        if let Some(gate) = &mut self.gate {
+            gate.waiting_bytes -= unproven.head.bytes();
         }
     }
 
@@ -104,10 +127,7 @@ impl App {
         match gate.auth.check(request.headers.first("authorization")) {
             Check::Granted => Verdict::Enters,
             Check::Denied => Verdict::Leaves(Reply::error(401, &"Unauthorized").header("Www-Authenticate", "Basic")),
-            Check::Busy => {
-                let text = "too many passwords wait to be compared with their hashes, try again";
-                Verdict::Leaves(Reply::error(503, &text).header("Retry-After", "1"))
-            }
+            Check::Busy => Verdict::Leaves(busy()),
             Check::Wait(comparison) => Verdict::Waits(comparison),
         }
     }
@@ -126,14 +146,20 @@ impl App {
     /// What a request waited for has come about: what becomes of it. It may have to wait again, as users may have
     /// changed meanwhile.
     pub fn prove(&mut self, mut unproven: Box<Unproven>, peer: SocketAddr, now: Now) -> Answer {
+        self.release(&unproven);
         let request = unproven.head.request();
         match self.verdict(&request) {
             Verdict::Enters => self.enter(&request, peer, now),
             Verdict::Leaves(reply) => Answer::Reply(reply),
             Verdict::Waits(comparison) => {
                 unproven.comparison = comparison;
-                Answer::Unproven(unproven)
+                self.hold(unproven)
             }
         }
     }
+}
+
+fn busy() -> Reply {
+    let text = "too many passwords wait to be compared with their hashes, try again";
+    Reply::error(503, &text).header("Retry-After", "1")
 }

@@ -130,6 +130,11 @@ impl KeptRequest {
         }
     }
 
+    /// Memory that the copy takes, bytes.
+    pub fn bytes(&self) -> usize {
+        self.method.capacity() + self.target.capacity() + self.origin_form.capacity() + self.headers.capacity()
+    }
+
     /// Gives memory back that an unusually long head took, down to so many bytes a part.
     pub fn shrink_to(&mut self, bytes: usize) {
         self.target.shrink_to(bytes);

@@ -228,8 +228,10 @@ impl Session {
 
     /// Ends it; what it borrowed from the application goes back.
     pub(super) fn close(mut self, app: &mut App) {
-        if let Incoming::Push(push) = self.incoming.take() {
-            app.end_push(push);
+        match self.incoming.take() {
+            Incoming::Push(push) => app.end_push(push),
+            Incoming::Unproven(unproven) => app.release(&unproven),
+            Incoming::Held(_) | Incoming::Nothing => {}
         }
         self.end_body(app);
         self.stream.leave();

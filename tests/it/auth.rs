@@ -339,6 +339,32 @@ fn floods_of_guesses_are_bounded() {
     assert!(begin.elapsed() < Duration::from_secs(15), "{:?}", begin.elapsed());
 }
 
+/// Long heads that wait for one and the same comparison are bounded all together.
+#[test]
+fn heads_that_wait_are_bounded() {
+    let gateway = Guarded::start(&users(&[("bob", SLOWEST)]), &[]);
+    let before = resident(&gateway);
+    let padding = "x".repeat(900_000);
+    let mut peers = Vec::new();
+    let mut answers = String::new();
+    for _ in 0..60 {
+        let mut peer = connect(&gateway);
+        let credentials = authorization(Some(("bob", "the same")));
+        let text =
+            format!("GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{credentials}X: {padding}\r\n\r\n");
+        peer.write_all(text.as_bytes()).expect("the gateway reads");
+        peers.push(peer);
+    }
+    let grown = resident(&gateway).saturating_sub(before);
+    for peer in &mut peers {
+        answers.push_str(&head(peer));
+    }
+    let (denied, busy) = (answers.matches("HTTP/1.1 401 ").count(), answers.matches("HTTP/1.1 503 ").count());
+    assert_eq!(denied + busy, 60, "{answers}");
+    assert!(denied > 0, "some waited");
+    assert!(grown < 60_000, "grown by {grown} KiB");
+}
+
 #[test]
 fn requests_are_limited_in_front_of_credentials() {
     let config = users(&[("bob", QUICK)]) + HEADERS + "rate_limit:\n  interval: 1h\n  burst: 3\n";
