@@ -210,7 +210,7 @@ fn written_files() -> Vec<Source> {
         .into_iter()
         .filter(|path| path.exists())
         .collect();
-    for folder in ["src", "tests/it", "tests/clients", "fuzz/fuzz_targets", "benches", "bench", ".ci"] {
+    for folder in ["src", "tests/it", "tests/clients", "fuzz/fuzz_targets", "benches", "bench", "contrib", ".ci"] {
         paths.extend(files_below(&root().join(folder)));
     }
     paths.iter().map(|path| read(path)).collect()
