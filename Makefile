@@ -27,6 +27,7 @@ test: tools
 check:
 	cargo fmt --check
 	cargo clippy --all-targets --jobs $(JOBS) -- -D warnings
+	cargo clippy --no-default-features --jobs $(JOBS) -- -D warnings
 	RUST_BACKTRACE=0 cargo test --jobs $(JOBS) --no-fail-fast -- --test-threads=$(JOBS)
 
 # Kills the release build again and again and prints what was checked. PUSHGATEWAY_SEED=N kills at other moments.
