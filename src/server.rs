@@ -69,6 +69,8 @@ pub struct Server {
     is_flushing: bool,
     secure: Secure,
     supervisor: Supervisor,
+    /// The supervisor was told that the server serves.
+    has_reported: bool,
     /// When the supervisor has to hear that the loop turns.
     next_watchdog: Option<Instant>,
 }
@@ -131,6 +133,7 @@ impl Server {
             is_flushing: false,
             secure: Secure::new(started),
             supervisor: Supervisor::default(),
+            has_reported: false,
             next_watchdog: None,
         })
     }
@@ -160,11 +163,12 @@ impl Server {
         self.app.log.info(if is_secure { "TLS is enabled." } else { "TLS is disabled." }, &keys);
     }
 
-    /// Tells a supervisor from now on that the server serves, lives and ends.
+    /// Tells a supervisor from now on that the server serves, which it does once everything kept is loaded, that it lives
+    /// and that it ends.
     pub fn report_to(&mut self, supervisor: Supervisor) {
-        supervisor.tell(State::Ready);
         self.next_watchdog = supervisor.watchdog_interval.map(|_| self.shared.now);
         self.supervisor = supervisor;
+        self.show_life();
     }
 
     /// Ends in good order on SIGINT and SIGTERM from now on.
@@ -254,6 +258,10 @@ impl Server {
 
     fn show_life(&mut self) {
         let now = self.shared.now;
+        if !self.has_reported && !self.app.is_loading() {
+            self.has_reported = true;
+            self.supervisor.tell(State::Ready);
+        }
         if let Some(interval) = self.supervisor.watchdog_interval
             && self.next_watchdog.is_some_and(|at| now >= at)
         {

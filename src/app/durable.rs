@@ -34,6 +34,11 @@ impl App {
         self.journal = Some(journal);
     }
 
+    /// Whether what was kept is still on its way in.
+    pub fn is_loading(&self) -> bool {
+        self.journal.as_ref().is_some_and(Journal::is_loading)
+    }
+
     // ---- requests ----
 
     /// The answer to a request that cannot be served now, if it cannot.

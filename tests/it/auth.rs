@@ -266,7 +266,7 @@ fn bodies_wait_outside() {
 
 /// Resident memory of the gateway, KiB.
 fn resident(gateway: &Guarded) -> u64 {
-    let path = format!("/proc/{}/status", gateway.server.id());
+    let path = format!("/proc/{}/status", gateway.server.pid());
     let status = fs::read_to_string(path).expect("the gateway runs");
     let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("it has memory");
     line.split_whitespace().nth(1).and_then(|number| number.parse().ok()).expect("a number")

@@ -47,7 +47,7 @@ fn activated(kinds: &str) -> Command {
 
 #[test]
 fn serves_on_every_socket_that_is_passed() {
-    let server = Server::launch(activated("127.0.0.1,127.0.0.2"));
+    let server = Server::launch(&mut activated("127.0.0.1,127.0.0.2"));
     server.wait_for_log("address=127.0.0.2:");
     let log = server.log();
     assert!(log.contains("Listening on systemd activated listeners instead of port listeners."), "{log}");
@@ -94,7 +94,7 @@ fn says_that_it_is_ready_alive_and_stopping() {
     let mut command = Server::command();
     command.arg("--web.listen-address=127.0.0.1:0").current_dir(&folder.0);
     command.env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", "400000").env_remove("WATCHDOG_PID");
-    let mut server = Server::launch(command);
+    let mut server = Server::launch(&mut command);
     assert_eq!(hear(), "READY=1");
     assert_eq!(wire::request(server.addr, "GET", "/-/ready", None).status, Some(200));
     assert_eq!(hear(), "WATCHDOG=1");
