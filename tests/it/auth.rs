@@ -317,7 +317,7 @@ fn floods_of_guesses_are_bounded() {
     for _ in 0..20 {
         gateway.check("/metrics", BOB, 200);
     }
-    assert!(begin.elapsed() < Duration::from_secs(2), "{:?}", begin.elapsed());
+    assert!(begin.elapsed() < Duration::from_secs(6), "{:?}", begin.elapsed());
     // One thread compares, so those that were let into the queue would take minutes; those that were not know already.
     let end = Instant::now() + Duration::from_secs(20);
     let (mut answers, mut sent_away) = (vec![Vec::new(); peers.len()], 0);

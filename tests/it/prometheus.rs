@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::pki::Authority;
 use crate::server::Server;
 use crate::tools::{self, Scratch};
 use crate::wire;
@@ -44,6 +45,31 @@ fn pushed_series_are_scraped_with_their_own_labels_and_go_stale() {
     assert_eq!(deleted.status, Some(202));
     prometheus.wait_for("backup_rows", &json!([]));
     prometheus.wait_for("report_done", &json!([[{"__name__": "report_done", "job": "report"}, "1"]]));
+}
+
+/// Over TLS, with a certificate of its own, a user and a password.
+#[test]
+fn scrapes_go_through_tls_and_credentials() {
+    let folder = Scratch::new("secured");
+    let authority = Authority::new(&folder, "ca");
+    authority.server(&folder, "server");
+    let client = authority.client(&folder, "client", Vec::new());
+    // The password is `secret`.
+    let config = "tls_server_config:\n  cert_file: server-cert.pem\n  key_file: server-key.pem\n  \
+        client_ca_file: ca.pem\n  client_auth_type: RequireAndVerifyClientCert\n\
+        basic_auth_users:\n  prometheus: $2b$10$cQz2xCZv6.QqqejmLaFIhuSJIrbdOIqKscgoXzpTGBGJ72Zr6fxre\n";
+    let file = folder.file("web.yml", config);
+    let gateway = Server::spawn(&[&format!("--web.config.file={}", file.display())]);
+    let scrape = format!(
+        "scheme: https\n  basic_auth: {{username: prometheus, password: secret}}\n  \
+         tls_config: {{ca_file: '{}', cert_file: '{}', key_file: '{}'}}",
+        authority.file.display(),
+        client.cert.display(),
+        client.key.display()
+    );
+    let prometheus = Prometheus::start_as(gateway.addr, &scrape, &[]);
+    let target = json!({"__name__": "up", "instance": gateway.addr.to_string(), "job": "pushgateway"});
+    prometheus.wait_for("up", &json!([[target, "1"]]));
 }
 
 /// With native histograms switched on, Prometheus asks for protobuf first, compressed.
@@ -149,10 +175,15 @@ impl Prometheus {
     }
 
     fn start_with(gateway: SocketAddr, flags: &[&str]) -> Prometheus {
+        Prometheus::start_as(gateway, "scheme: http", flags)
+    }
+
+    /// Starts it with further lines about the scrape.
+    fn start_as(gateway: SocketAddr, scrape: &str, flags: &[&str]) -> Prometheus {
         let scratch = Scratch::new("prometheus");
         let config = format!(
             "global: {{scrape_interval: 1s, scrape_timeout: 1s}}\nscrape_configs:\n- job_name: pushgateway\n  \
-             honor_labels: true\n  static_configs: [{{targets: ['{gateway}']}}]\n"
+             honor_labels: true\n  {scrape}\n  static_configs: [{{targets: ['{gateway}']}}]\n"
         );
         let config = scratch.file("prometheus.yml", config);
         let log = File::create(scratch.0.join("log")).expect("the log can be written");

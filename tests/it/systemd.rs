@@ -104,7 +104,7 @@ fn says_that_it_is_ready_alive_and_stopping() {
         assert_eq!(hear(), "WATCHDOG=1");
     }
     let took = begin.elapsed();
-    assert!(took > Duration::from_millis(500) && took < Duration::from_millis(1550), "{took:?}");
+    assert!(took > Duration::from_millis(500) && took < Duration::from_secs(4), "{took:?}");
     server.signal("TERM");
     while hear() != "STOPPING=1" {}
     assert!(server.wait_for_exit().is_some_and(|status| status.success()));

@@ -468,7 +468,7 @@ fn slow_readers_hold_up_nobody() {
             gateway.python(
                 "peers = [connect() for _ in range(100)]\n\
                  for peer in peers: peer.sendall(b'GET /metrics HTTP/1.1\\r\\nHost: x\\r\\nConnection: close\\r\\n\\r\\n')\n\
-                 time.sleep(2)\n\
+                 time.sleep(4)\n\
                  texts = [b''] * len(peers)\n\
                  for at, peer in enumerate(peers):\n\
                  \x20   while True:\n\
@@ -481,7 +481,7 @@ fn slow_readers_hold_up_nobody() {
         thread::sleep(Duration::from_millis(1500));
         let begin = Instant::now();
         assert!(gateway.serves(&[]));
-        assert!(begin.elapsed() < Duration::from_secs(1), "{:?}", begin.elapsed());
+        assert!(begin.elapsed() < Duration::from_secs(2), "{:?}", begin.elapsed());
         let grown = resident(&gateway).saturating_sub(before);
         // A hundred scrapes of two megabytes each.
         assert!(grown < 20_000, "grown by {grown} KiB");
