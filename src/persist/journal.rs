@@ -216,8 +216,16 @@ impl Journal {
         self.issue()
     }
 
-    /// A change that turned out to be none: its answer waits for those before it, which it tells of.
-    pub fn mark_nothing(&self) -> Option<Ticket> {
+    /// A change that turned out to be none: its answer waits for those before it, which it tells of. They may have been
+    /// given up on, and are written all the same.
+    pub fn mark_nothing(&mut self) -> Option<Ticket> {
+        let has_changes = self.has_changes();
+        if self.settled_up_to == self.issued && (has_changes || self.round.is_some()) {
+            self.issued.0 += 1;
+            if let Some(round) = self.round.as_mut().filter(|_| !has_changes) {
+                round.up_to = self.issued;
+            }
+        }
         (self.sync == Sync::Always && self.settled_up_to < self.issued).then_some(self.issued)
     }
 

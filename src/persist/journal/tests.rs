@@ -319,6 +319,44 @@ fn a_commit_that_hangs_is_given_up_and_may_still_succeed() {
     bench.compare();
 }
 
+/// A group was deleted, which was not written for so long that its client was told so. Who deletes it again is answered
+/// once it is gone from the disk, too.
+#[test]
+fn nothing_to_delete_waits_for_the_deletion_before_it() {
+    for is_in_round in [false, true] {
+        let disk = FakeDisk::default();
+        let mut bench = Bench::running(&disk, ALWAYS);
+        bench.push(1, 1);
+        bench.advance();
+        bench.next_event();
+        bench.journal.settled();
+        let (gate, held) = channel();
+        disk.platter().gate = Some(held);
+        if !is_in_round {
+            bench.push(2, 1);
+            bench.advance();
+        }
+        let first = bench.delete(1).unwrap();
+        bench.advance();
+        bench.now += COMMIT_TIME_MAX;
+        assert!(matches!(bench.event(), Some(Event::Failed(_))));
+        assert!(bench.journal.settled().is_some_and(|settled| settled.up_to == first && settled.outcome.is_err()));
+        let mut again = is_in_round.then(|| bench.delete(1).unwrap());
+        gate.send(()).unwrap();
+        bench.next_event();
+        if !is_in_round {
+            assert!(bench.journal.refusal().is_none() && !disk.platter().groups.is_empty());
+            again = Some(bench.delete(1).unwrap());
+            assert_eq!(bench.journal.settled(), None);
+            bench.advance();
+            bench.next_event();
+        }
+        assert_eq!(bench.journal.settled(), again.map(|up_to| Settled { up_to, outcome: Ok(()) }));
+        bench.compare();
+        assert_eq!(bench.delete(1), None);
+    }
+}
+
 /// SPEC 12.1: an interval after the start of the last write, at once if that is past.
 #[test]
 fn intervals_are_kept() {
