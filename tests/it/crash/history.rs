@@ -84,7 +84,12 @@ impl History {
         if state.pushed == 0.0 {
             return Ok(());
         }
-        let wall = writers.iter().filter_map(|at| records[*at].wall).max();
+        // Of the first it is not known whether it was done if nothing of it is there.
+        let is_there = |at: usize| {
+            (0..FAMILIES)
+                .any(|family| state.families[family].is_some() && state.families[family] == records[at].writes[family])
+        };
+        let wall = writers.iter().filter(|at| is_there(**at)).filter_map(|at| records[*at].wall).max();
         let Some(wall) = wall else {
             let is_same = state.pushed == self.base.pushed;
             return if is_same { Ok(()) } else { Err(format!("the push time was {}: {state:?}", self.base.pushed)) };

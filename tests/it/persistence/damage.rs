@@ -16,6 +16,12 @@ const FLIPS: u64 = 60;
 /// The header of the database, where everything begins and single bits decide.
 const HEADER_BYTES: u64 = 320;
 
+/// Where the header has its flags.
+const FLAGS_AT: u64 = 9;
+
+/// The flag that says which of two commits is the last one.
+const PRIMARY: u8 = 1;
+
 /// What became of damage.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Fate {
@@ -60,7 +66,7 @@ fn history(home: &Home, way: &str) -> (Vec<u8>, String) {
 fn places(random: &mut Random, bytes: u64) -> Vec<(u64, u8)> {
     let count = std::env::var("PUSHGATEWAY_FLIPS").ok().and_then(|count| count.parse().ok()).unwrap_or(FLIPS);
     // The byte of flags bit by bit, then half of the changes in the header.
-    let flags = (0..8).map(|bit| (9, 1 << bit));
+    let flags = (0..8).map(|bit| (FLAGS_AT, 1 << bit));
     let rest = (8..count).map(|at| if at % 2 == 0 { random.below(HEADER_BYTES) } else { random.below(bytes) });
     let rest: Vec<_> = rest.collect();
     flags.chain(rest.into_iter().map(|at| (at, 1 << random.below(8)))).collect()
@@ -93,7 +99,8 @@ fn changed_bytes_lose_nothing_or_are_found() {
         let (bytes, good) = history(&home, way);
         let copy = home.directory().join("copy.db");
         let mut fates = Vec::new();
-        for (at, bit) in places(&mut random, bytes.len() as u64) {
+        let places = places(&mut random, bytes.len() as u64);
+        for (at, bit) in places.into_iter().filter(|place| *place != (FLAGS_AT, PRIMARY)) {
             let mut changed = bytes.clone();
             changed[at as usize] ^= bit;
             fs::write(&copy, changed).expect("the copy can be written");
@@ -104,6 +111,27 @@ fn changed_bytes_lose_nothing_or_are_found() {
         assert!(fates.iter().any(|(_, fate)| *fate == Fate::Refused), "some bytes mean something");
     }
     assert!(bad.is_empty(), "{} bad:\n{}", bad.len(), bad.join("\n"));
+}
+
+/// One bit in the file is not protected by anything: which of the two commits in the header is the last one. If it is
+/// wrong, the file is the one before the last commit; not one that was never there.
+#[test]
+fn the_bit_of_the_last_commit_takes_back_that_commit_at_most() {
+    for way in ["TERM", "KILL"] {
+        let home = Home::new("bit");
+        let (mut bytes, good) = history(&home, way);
+        let without_last: Vec<_> =
+            good.lines().filter(|line| !line.contains("job=\"last\"") && *line != "# TYPE last untyped").collect();
+        bytes[FLAGS_AT as usize] ^= PRIMARY;
+        let copy = home.directory().join("copy.db");
+        fs::write(&copy, &bytes).expect("the copy can be written");
+        match kept::try_start(&copy, &[]) {
+            Start::Ready(text) => {
+                assert!(text == good || text.lines().eq(without_last), "{way}{}", kept::difference(&good, &text))
+            }
+            start => kept::is_refused(&copy, &start).unwrap_or_else(|why| panic!("{way}: {why}")),
+        }
+    }
 }
 
 #[test]
