@@ -319,12 +319,10 @@ impl App {
             self.end_push(push);
             return Answer::Reply(self.close_push(origin, reply, now));
         }
-        let Self { store, journal, .. } = self;
         let outcome = push.finish().map(|staged| {
-            let outcome = store.push(staged, origin.mode, now.wall);
+            let outcome = self.store.push(staged, origin.mode, now.wall);
             let is_group_there = !matches!(outcome, Err(Refusal::Twin(_)));
-            let journal = journal.as_mut().filter(|_| is_group_there);
-            (outcome, journal.and_then(|journal| journal.mark(staged.key())))
+            (outcome, if is_group_there { self.mark(staged.key()) } else { None })
         });
         let (reply, ticket) = match outcome {
             // Unchecked, timestamps are refused as well, but nobody is told (SPEC 5.5).
@@ -409,9 +407,13 @@ impl App {
     fn delete_group(&mut self) -> Option<Ticket> {
         self.key.clear();
         self.key.extend(self.labels.iter());
-        let is_there = self.store.delete(&self.key);
-        let journal = self.journal.as_mut()?;
-        if is_there { journal.mark(&self.key) } else { journal.mark_nothing() }
+        if !self.store.delete(&self.key) {
+            return self.journal.as_mut()?.mark_nothing();
+        }
+        let key = std::mem::take(&mut self.key);
+        let ticket = self.mark(&key);
+        self.key = key;
+        ticket
     }
 
     fn groups(&self, request: &Request<'_>) -> Reply {

@@ -104,6 +104,8 @@ pub struct Store {
     discarded: Vec<Discarded>,
     /// What metrics say beyond their lines.
     details: Details,
+    /// Groups whose help text of some family is shown since others' are gone.
+    restated: Vec<GroupKey>,
     /// Working memory: the families of the push at hand.
     resolved: Vec<Resolved>,
     /// Working memory: text of one entry that is pushed.
@@ -141,6 +143,7 @@ impl Store {
             audited: None,
             discarded: Vec::new(),
             details: Details::default(),
+            restated: Vec::new(),
             quoted_groups: 0,
             resolved: Vec::new(),
             joined: Vec::new(),
@@ -235,6 +238,12 @@ impl Store {
         true
     }
 
+    /// The groups of which more is shown than when they were pushed, since others have changed: what a snapshot of them
+    /// tells is another one now. Each is told once.
+    pub fn restated(&mut self) -> impl Iterator<Item = GroupKey> {
+        self.restated.drain(..)
+    }
+
     /// Removes all groups, in a time that does not depend on how many there are; [`Store::discard_some`] frees them.
     pub fn wipe(&mut self) {
         self.audited = None;
@@ -252,6 +261,7 @@ impl Store {
         let notes = std::mem::take(&mut self.notes);
         let details = std::mem::take(&mut self.details);
         self.quoted_groups = 0;
+        self.restated.clear();
         for holding in &catalog.group(GroupId::OWN).holdings {
             let entry = Entry { family: holding.family, group: GroupId::OWN };
             let lines: Vec<u8> = pages.text(&catalog, entry).flatten().copied().collect();
@@ -618,9 +628,12 @@ impl Store {
         let is_lost = family.own.is_none() && family.help.as_ref().is_some_and(|help| Rc::strong_count(help) == 1);
         if is_lost {
             let mut groups = self.pages.groups_of(&self.catalog, id);
-            let found = groups.find_map(|group| self.catalog.group(group).holding(id)?.help.clone());
+            let found = groups.find_map(|group| Some((group, self.catalog.group(group).holding(id)?.help.clone()?)));
             drop(groups);
-            self.catalog.family_mut(id).help = found;
+            if let Some((group, _)) = &found {
+                self.restated.push(self.catalog.group(*group).key.clone());
+            }
+            self.catalog.family_mut(id).help = found.map(|(_, help)| help);
         }
         is_lost
     }

@@ -9,7 +9,7 @@ use super::{Answer, App, Now, Origin, Reply};
 use crate::limits::{LOADED_BYTES_PER_GROUP, LOADED_BYTES_PER_TURN_MAX};
 use crate::log::Value;
 use crate::persist::{self, Event, Journal, LoadedGroup, Settled, Sync, Ticket, gob, record};
-use crate::store::GroupId;
+use crate::store::{GroupId, GroupKey};
 use crate::telemetry::{Handler, Method, Persistence};
 
 /// An answer that is sent once a change is on the disk.
@@ -51,6 +51,17 @@ impl App {
             _ => return None,
         };
         Some(unavailable(reason))
+    }
+
+    /// Notes that a group has changed, or is gone; what its answer waits for.
+    pub(super) fn mark(&mut self, key: &GroupKey) -> Option<Ticket> {
+        let Self { store, journal, .. } = self;
+        for key in store.restated() {
+            if let Some(journal) = journal {
+                journal.mark(&key);
+            }
+        }
+        journal.as_mut()?.mark(key)
     }
 
     /// The change of a request was made: its answer, or when it is to be given.

@@ -25,6 +25,11 @@ const HEAD_BYTES: usize = 5;
 
 const QUOTED_NAMES: u8 = 1;
 
+/// What stands in front of a family's help text: whether there is one, and whether it is the one that is shown.
+const NO_HELP: u8 = 0;
+const OTHER_HELP: u8 = 1;
+const SHOWN_HELP: u8 = 2;
+
 const KINDS: [Kind; 6] =
     [Kind::Counter, Kind::Gauge, Kind::Summary, Kind::Untyped, Kind::Histogram, Kind::GaugeHistogram];
 
@@ -143,9 +148,12 @@ impl Encoder {
         let mut head = Vec::with_capacity(128);
         put_bytes(&mut head, family.name().as_bytes());
         head.push(KINDS.iter().position(|kind| *kind == family.kind()).unwrap_or_default() as u8);
-        head.push(u8::from(family.help().is_some()));
-        if let Some(help) = family.help() {
-            put_bytes(&mut head, help);
+        match family.help() {
+            None => head.push(NO_HELP),
+            Some(help) => {
+                head.push(if family.is_help_shown() { SHOWN_HELP } else { OTHER_HELP });
+                put_bytes(&mut head, help);
+            }
         }
         put_number(&mut head, u64::from(family.metrics()));
         put_time(&mut head, family.written());
@@ -308,9 +316,10 @@ impl<'a> Cursor<'a> {
     fn family(&mut self) -> Option<StoredFamily<'a>> {
         let name = str::from_utf8(self.bytes()?).ok()?;
         let kind = *KINDS.get(usize::from(self.byte()?))?;
-        let help = match self.byte()? {
-            0 => None,
-            1 => Some(self.bytes()?),
+        let (help, is_help_shown) = match self.byte()? {
+            NO_HELP => (None, false),
+            OTHER_HELP => (Some(self.bytes()?), false),
+            SHOWN_HELP => (Some(self.bytes()?), true),
             _ => return None,
         };
         let metrics = u32::try_from(self.number()?).ok()?;
@@ -319,7 +328,7 @@ impl<'a> Cursor<'a> {
         let details = (0..self.count()?).map(|_| Some((self.bytes()?, self.bytes()?))).collect::<Option<Vec<_>>>()?;
         let text = self.bytes()?;
         let is_whole = text.last().is_none_or(|last| *last == b'\n');
-        is_whole.then_some(StoredFamily { name, kind, help, metrics, written, notes, details, text })
+        is_whole.then_some(StoredFamily { name, kind, help, is_help_shown, metrics, written, notes, details, text })
     }
 
     fn note(&mut self) -> Option<LineNote> {

@@ -38,6 +38,8 @@ pub struct StoredFamily<'a> {
     pub kind: Kind,
     /// The help text pushed with it.
     pub help: Option<&'a [u8]>,
+    /// Whether that help text is the one that was shown.
+    pub is_help_shown: bool,
     /// How many metrics its lines are.
     pub metrics: u32,
     /// When it was pushed.
@@ -84,7 +86,7 @@ impl Store {
         if text.is_empty() {
             self.write_empty(entry, kind, help, written);
         } else {
-            let help_changes = self.update_help(entry, help);
+            let help_changes = self.update_help(entry, help) | (family.is_help_shown && self.insist_on_help(entry));
             self.write_family(entry, kind, metrics, entry_text(text), help_changes, written);
         }
         if !family.notes.is_empty() {
@@ -97,6 +99,19 @@ impl Store {
             }
             self.details.replace(entry, &staged, FamilyIx(0));
         }
+    }
+}
+
+impl Store {
+    /// Shows the help text that a group has for a family; whether another one was shown.
+    fn insist_on_help(&mut self, entry: Entry) -> bool {
+        let help = self.catalog.held_mut(entry).help.clone();
+        let family = self.catalog.family_mut(entry.family);
+        let changes = family.own.is_none() && family.help != help;
+        if changes {
+            family.help = help;
+        }
+        changes
     }
 }
 

@@ -96,6 +96,7 @@ impl<'a> GroupView<'a> {
             name: Rc::clone(&family.name),
             kind: holding.kind,
             help: if is_own { family.help.clone() } else { holding.help.clone() },
+            is_help_shown: holding.help.is_some() && holding.help == family.help,
             metrics: holding.metrics,
             written: holding.written,
             details: store.details.block(entry),
@@ -138,6 +139,7 @@ pub struct FamilyView {
     name: Rc<str>,
     kind: Kind,
     help: Option<Rc<[u8]>>,
+    is_help_shown: bool,
     metrics: u32,
     written: Timestamp,
     details: Option<Rc<Block>>,
@@ -159,6 +161,11 @@ impl FamilyView {
     /// The help text pushed to this group, if any.
     pub fn help(&self) -> Option<&[u8]> {
         self.help.as_deref()
+    }
+
+    /// Whether that help text is the one that the exposition shows.
+    pub fn is_help_shown(&self) -> bool {
+        self.is_help_shown
     }
 
     /// When it was pushed.

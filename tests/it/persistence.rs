@@ -171,12 +171,25 @@ fn a_gateway_that_was_restarted_goes_on_as_if_it_was_not() {
 fn the_help_that_is_shown_stays() {
     let home = Home::new("help");
     let mut server = home.start(&[]);
-    for group in ["m", "z", "a"] {
-        assert_eq!(send(&server, "PUT", &format!("job/{group}"), &format!("# HELP f From {group}.\nf 1\n")), Some(200));
+    let put = |server: &Server, group: &str| {
+        let body = format!("# HELP f From {group}.\nf 1\n");
+        assert_eq!(send(server, "PUT", &format!("job/{group}"), &body), Some(200));
+    };
+    for group in ["m", "z", "x"] {
+        put(&server, group);
     }
     let before = Shown::of(&server);
+    assert!(before.text.contains("# HELP f From m.\n"), "{}", before.text);
     end(&mut server, "TERM");
-    Shown::of(&home.start(&[])).assert_same(&before, "behind a restart");
+    let mut server = home.start(&[]);
+    Shown::of(&server).assert_same(&before, "behind a restart");
+    // That of another group takes its place, and stays though a group in front of it has one, too.
+    assert_eq!(send(&server, "DELETE", "job/m", ""), Some(202));
+    put(&server, "a");
+    let before = Shown::of(&server);
+    assert!(before.text.contains("# HELP f From x.\n"), "{}", before.text);
+    end(&mut server, "KILL");
+    Shown::of(&home.start(&[])).assert_same(&before, "behind another restart");
 }
 
 /// SPEC 12.1: an interval behind the start of the last write, at first that of the process; at once if that is past.
