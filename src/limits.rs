@@ -53,6 +53,10 @@ pub const DEFLATE_LEVEL: u32 = 2;
 /// Errors spelled out in the answer to an inconsistent push; the rest is only counted.
 pub const ERRORS_LISTED_MAX: usize = 20;
 
+/// Reason that a group keeps of its last refused push, bytes: the first sentences. With its group, which a refused push
+/// creates as well, that is a kilobyte for a request.
+pub const FAILURE_REASON_BYTES_MAX: usize = 512;
+
 /// Working memory that a finished push may keep for the next one, bytes.
 pub const STAGING_KEPT_BYTES_MAX: usize = 1 << 20;
 
@@ -216,6 +220,13 @@ pub const GROUPS_LISTED_DEFAULT: usize = 100;
 
 /// Most groups in one page of `/api/v1/groups`: a page is chosen in one go, and other clients wait for that.
 pub const GROUPS_LISTED_MAX: usize = 10_000;
+
+/// Most groups that one request of `/api/v1/groups/delete` deletes: other clients wait for that, so whoever deletes more
+/// asks again.
+pub const GROUPS_DELETED_MAX: usize = 1000;
+
+/// Families of groups that such a request deletes, but for those of the last group: each is an entry in the pages.
+pub const FAMILIES_DELETED_MAX: usize = 8 << 10;
 
 /// Terms of one search: each is tried on every group.
 pub const SEARCH_TERMS_MAX: usize = 16;

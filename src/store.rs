@@ -28,7 +28,7 @@ pub mod naive;
 mod tests;
 
 use std::collections::HashMap;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::rc::Rc;
 
 use catalog::{Catalog, Holding, OwnFamily};
@@ -41,15 +41,15 @@ use pages::Pages;
 pub use compress::{Deflater, MEMBER_HEADER, MEMBER_TRAILER_BYTES, PageText};
 pub use entry::{Entry, FamilyId, GroupId};
 pub use key::GroupKey;
-pub use pages::Snapshot;
+pub use pages::{Size, Snapshot};
 pub use problem::Problems;
 pub use restore::{StoredFamily, StoredGroup};
 pub use staged::{LineNote, RESERVED_NAMES, Remark, Staged};
 pub use times::PushTime;
 pub use view::{FamilyView, GroupSnapshot, GroupView, LineCursor, Lines};
 
-use crate::limits::{DISCARDS_PER_TURN_MAX, WIPES_PENDING_MAX};
-use crate::model::escape::{write_help, write_name};
+use crate::limits::{DISCARDS_PER_TURN_MAX, FAILURE_REASON_BYTES_MAX, WIPES_PENDING_MAX};
+use crate::model::escape::write_header;
 use crate::model::number;
 use crate::model::sample::Kind;
 use crate::model::time::Timestamp;
@@ -78,14 +78,40 @@ pub enum Refusal {
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("pushed metrics are invalid or inconsistent with existing metrics: ")?;
-        match self {
-            Refusal::Timestamps => f.write_str("pushed metrics must not have timestamps"),
-            Refusal::Inconsistent(problems) | Refusal::Twin(problems) => problems.fmt(f),
-        }
+        self.detail().fmt(f)
     }
 }
 
 impl std::error::Error for Refusal {}
+
+impl Refusal {
+    /// What is wrong, without the words that all refusals begin with.
+    fn detail(&self) -> &dyn fmt::Display {
+        match self {
+            Refusal::Timestamps => &"pushed metrics must not have timestamps",
+            Refusal::Inconsistent(problems) | Refusal::Twin(problems) => problems,
+        }
+    }
+
+    /// The same, as short as a group keeps it.
+    fn reason(&self) -> Box<str> {
+        let mut reason = Short(String::new());
+        // The only error is that the rest does not fit, which is what the bound is for.
+        let _ = write!(reason, "{}", self.detail());
+        reason.0.into_boxed_str()
+    }
+}
+
+/// Takes the beginning of a text: [`FAILURE_REASON_BYTES_MAX`] of it, whole characters.
+struct Short(String);
+
+impl fmt::Write for Short {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let room = FAILURE_REASON_BYTES_MAX - self.0.len();
+        self.0.push_str(&text[..text.floor_char_boundary(room)]);
+        if text.len() > room { Err(fmt::Error) } else { Ok(()) }
+    }
+}
 
 /// Everything that was pushed.
 #[derive(Debug)]
@@ -201,8 +227,7 @@ impl Store {
             self.set_quoted_names(group, true);
         }
         if staged.has_timestamp() {
-            self.note_failure(group, staged, at);
-            return Err(Refusal::Timestamps);
+            return Err(self.refuse(group, staged, at, Refusal::Timestamps));
         }
         self.resolve(staged);
         self.warm(group);
@@ -220,8 +245,7 @@ impl Store {
             for resolved in &resolved {
                 self.drop_family_if_unused(resolved.id);
             }
-            self.note_failure(group, staged, at);
-            Err(Refusal::Inconsistent(problems))
+            Err(self.refuse(group, staged, at, Refusal::Inconsistent(problems)))
         };
         self.resolved = resolved;
         outcome
@@ -299,6 +323,11 @@ impl Store {
     /// Whether pushes are checked before they are applied.
     pub fn is_checked(&self) -> bool {
         self.is_checked
+    }
+
+    /// How much there is of the exposition. Looks at every page, at none of its text.
+    pub fn size(&self) -> Size {
+        self.pages.size()
     }
 
     /// Takes the whole exposition as it is now; `into` is reused.
@@ -389,9 +418,13 @@ impl Store {
         }
     }
 
-    fn note_failure(&mut self, group: GroupId, staged: &Staged, at: Timestamp) {
-        self.catalog.group_mut(group).failed = at;
+    /// Notes when and why a push to the group was refused.
+    fn refuse(&mut self, group: GroupId, staged: &Staged, at: Timestamp, refusal: Refusal) -> Refusal {
+        let record = self.catalog.group_mut(group);
+        record.failed = at;
+        record.failure = Some(refusal.reason());
         self.write_time(group, FamilyId::FAILURE_TIME, staged.group_labels(), at, at);
+        refusal
     }
 
     fn write_time(&mut self, group: GroupId, family: FamilyId, labels: &[u8], value: Timestamp, at: Timestamp) {
@@ -667,18 +700,7 @@ impl Store {
         let Self { catalog, text, .. } = self;
         let family = catalog.family(id);
         text.clear();
-        if let Some(help) = &family.help {
-            text.extend_from_slice(b"# HELP ");
-            write_name(text, &family.name);
-            text.push(b' ');
-            write_help(text, help);
-            text.push(b'\n');
-        }
-        text.extend_from_slice(b"# TYPE ");
-        write_name(text, &family.name);
-        text.push(b' ');
-        text.extend_from_slice(family.kind.text_name().as_bytes());
-        text.push(b'\n');
+        write_header(text, &family.name, family.kind, family.help.as_deref());
         self.pages.put(&mut self.catalog, Entry::header(id), EntryText::Shared(&self.text));
     }
 }

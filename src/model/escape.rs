@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use memchr::{memchr, memchr2, memchr3};
 
 use super::name::is_classic_metric_name;
+use super::sample::Kind;
 
 /// Writes a label value with `\`, `"` and LF escaped.
 pub fn write_label_value(out: &mut Vec<u8>, value: &str) {
@@ -43,6 +44,22 @@ pub fn write_name(out: &mut Vec<u8>, name: &str) -> bool {
     write_label_value(out, name);
     out.push(b'"');
     true
+}
+
+/// Writes the lines in front of a family's samples: `# HELP`, if there is a text, and `# TYPE`.
+pub fn write_header(out: &mut Vec<u8>, name: &str, kind: Kind, help: Option<&[u8]>) {
+    if let Some(help) = help {
+        out.extend_from_slice(b"# HELP ");
+        write_name(out, name);
+        out.push(b' ');
+        write_help(out, help);
+        out.push(b'\n');
+    }
+    out.extend_from_slice(b"# TYPE ");
+    write_name(out, name);
+    out.push(b' ');
+    out.extend_from_slice(kind.text_name().as_bytes());
+    out.push(b'\n');
 }
 
 /// The text that an escaped label value or quoted name stands for.

@@ -3,7 +3,7 @@
 //! ```text
 //! record:  version (1 byte) | CRC-32C of key and blocks (4) | block ...
 //! block:   length before compression | length behind it | snappy
-//! body:    flags | push times | when they were written | families: name, kind, help, metrics, time, notes, details, lines
+//! body:    flags | push times | when they were written | why one failed | families: name, kind, help, metrics, time, notes, details, lines
 //! ```
 //! The labels are the key under which the database keeps the record. Numbers are LEB128 unless a size is given. Lines
 //! repeat themselves: snappy leaves about a quarter of them, at a speed that the loop can afford.
@@ -95,6 +95,7 @@ impl Encoder {
             let family = group.families.iter().find(|family| family.name() == name);
             put_time(&mut self.block, family.map_or(Timestamp::default(), FamilyView::written));
         }
+        put_bytes(&mut self.block, group.failure.as_deref().unwrap_or_default().as_bytes());
         let pushed = group.families.iter().filter(|family| !family.is_reserved()).count();
         put_number(&mut self.block, pushed as u64);
         self.group = Some(group);
@@ -138,7 +139,7 @@ impl Encoder {
             self.pieces = Some(0);
             return true;
         };
-        let Some(piece) = family.text().nth(pieces) else { return false };
+        let Some(piece) = family.texts().nth(pieces) else { return false };
         self.put(piece, out);
         self.pieces = Some(pieces + 1);
         true
@@ -167,7 +168,7 @@ impl Encoder {
             put_bytes(&mut head, labels);
             put_bytes(&mut head, message);
         }
-        put_number(&mut head, family.text().map(|piece| piece.len() as u64).sum());
+        put_number(&mut head, family.texts().map(|piece| piece.len() as u64).sum());
         self.put(&head, out);
     }
 
@@ -259,10 +260,11 @@ pub fn parse<'a>(key: &[u8], body: &'a [u8]) -> Result<StoredGroup<'a>, RecordEr
         let values = [rest.time()?, rest.time()?];
         let written = [rest.time()?, rest.time()?];
         let [pushed, failed] = [0, 1].map(|at| PushTime { value: values[at], written: written[at] });
+        let failure = Some(str::from_utf8(rest.bytes()?).ok()?).filter(|failure| !failure.is_empty());
         let count = rest.count()?;
         let families = (0..count).map(|_| rest.family()).collect::<Option<Vec<_>>>()?;
         let has_quoted_names = flags & QUOTED_NAMES != 0;
-        let group = StoredGroup { key, pushed, failed, has_quoted_names, families };
+        let group = StoredGroup { key, pushed, failed, failure, has_quoted_names, families };
         (rest.0.is_empty() && flags <= QUOTED_NAMES).then_some(group)
     };
     group().ok_or(RecordError::Damaged)

@@ -31,6 +31,8 @@ pub struct Group {
     pub pushed: Timestamp,
     /// Time of the last refused push, zero if there was none.
     pub failed: Timestamp,
+    /// Why that push was refused, cut short; `None` if there was none. Boxed: few groups have one.
+    pub failure: Option<Box<str>>,
     /// Whether names in its lines may be quoted. Cleared only by a PUT without such names.
     pub has_quoted_names: bool,
     /// Invariant: sorted by family, without repeats.
@@ -160,7 +162,8 @@ impl Catalog {
         let shape = self.enter_shape(&key);
         let hash = self.hasher.hash_one(key.as_bytes());
         let (pushed, failed) = (Timestamp::default(), Timestamp::default());
-        let group = Group { key, shape, pushed, failed, has_quoted_names: false, holdings: Vec::new() };
+        let (failure, has_quoted_names, holdings) = (None, false, Vec::new());
+        let group = Group { key, shape, pushed, failed, failure, has_quoted_names, holdings };
         let id = GroupId(self.groups.insert(group) as u32);
         let (groups, hasher) = (&self.groups, &self.hasher);
         self.groups_by_key.insert_unique(hash, id, |id| hasher.hash_one(groups[id.0 as usize].key.as_bytes()));

@@ -138,6 +138,19 @@ impl Snapshot {
     }
 }
 
+/// How much text there is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Size {
+    /// The exposition, bytes.
+    pub bytes: u64,
+    /// Its pages.
+    pub pages: usize,
+    /// Those of them whose compressed form is at hand.
+    pub compressed_pages: usize,
+    /// The length of these forms, bytes.
+    pub compressed_bytes: u64,
+}
+
 /// Some lines of an entry as they were at one moment; holds their text alive.
 #[derive(Clone, Debug)]
 pub struct Piece {
@@ -156,6 +169,16 @@ impl Pages {
     /// The length of the whole exposition, bytes.
     pub fn bytes(&self) -> u64 {
         self.bytes
+    }
+
+    /// How much there is.
+    pub fn size(&self) -> Size {
+        let mut size = Size { bytes: self.bytes, pages: self.order.len(), ..Size::default() };
+        for run in self.order.iter().filter_map(|page| self.page(*page).text.run()) {
+            size.compressed_pages += 1;
+            size.compressed_bytes += run.len() as u64;
+        }
+        size
     }
 
     /// Takes it apart, to be freed in steps.

@@ -23,6 +23,8 @@ pub struct StoredGroup<'a> {
     pub pushed: PushTime,
     /// When a push was last refused.
     pub failed: PushTime,
+    /// Why that push was refused, if any was.
+    pub failure: Option<&'a str>,
     /// Whether names in its lines may be quoted.
     pub has_quoted_names: bool,
     /// What was pushed to it; names distinct, the push times left out.
@@ -75,6 +77,7 @@ impl Store {
         let held: Vec<_> = times.map(|family| (family, Kind::Gauge)).into_iter().chain(pushed).collect();
         self.add_holdings(id, &held);
         self.write_times(id, group.pushed, group.failed);
+        self.catalog.group_mut(id).failure = group.failure.map(Box::from);
         for Resolved { id: family, ix } in resolved {
             self.restore_family(Entry { family, group: id }, &group.families[ix.0 as usize]);
         }

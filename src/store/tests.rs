@@ -1,8 +1,8 @@
 //! The store against its oracle, step by step over long random runs; and what is easier shown by hand.
 
 use super::naive::{Labels, Push, PushedFamily, Step, Twins, feed};
-use super::{Mode, Staged, Store};
-use crate::limits::{DISCARDS_PER_TURN_MAX, WIPES_PENDING_MAX};
+use super::{GroupKey, Mode, Staged, Store};
+use crate::limits::{DISCARDS_PER_TURN_MAX, FAILURE_REASON_BYTES_MAX, WIPES_PENDING_MAX};
 use crate::model::sample::Kind;
 use crate::model::time::Timestamp;
 use crate::random::Random;
@@ -211,4 +211,68 @@ fn wiped_groups_are_freed_in_steps() {
     assert_eq!(store.discarded.len(), WIPES_PENDING_MAX);
     store.discard_some();
     assert!(!store.has_discarded());
+}
+
+/// The reason of a refused push stays with its group until the next one, and is cut where it gets long.
+#[test]
+fn groups_remember_why_a_push_was_refused() {
+    let (mut store, mut staged) = (Store::new(), Staged::default());
+    let mut push = |store: &mut Store, family: &str, metrics: Vec<(Labels, i64)>, has_timestamp: bool, at: i64| {
+        let labels = vec![("job".to_owned(), "j".to_owned())];
+        let families = vec![PushedFamily { name: family.to_owned(), kind: Kind::Gauge, help: None, metrics }];
+        let push = Push { labels, families, is_replace: false, has_timestamp, is_interleaved: false, is_whole: false };
+        feed(&mut staged, &push);
+        store.push(&mut staged, Mode::Merge, Timestamp(at)).map_err(|refusal| refusal.to_string())
+    };
+    let failure = |store: &Store| {
+        let group = store.group(&GroupKey::new([("job", "j")])).expect("a refused push makes its group, too");
+        group.failure().map(str::to_owned)
+    };
+    let of = |value: &str| (vec![("x".to_owned(), value.to_owned())], 1);
+
+    push(&mut store, "a", vec![of("1")], false, 1).expect("nothing is wrong with it");
+    assert_eq!(failure(&store), None);
+    push(&mut store, "a", vec![of("1")], true, 2).expect_err("it has a timestamp");
+    assert_eq!(failure(&store).as_deref(), Some("pushed metrics must not have timestamps"));
+    push(&mut store, "a", vec![of("1")], false, 3).expect("nothing is wrong with it");
+    assert_eq!(failure(&store).as_deref(), Some("pushed metrics must not have timestamps"), "as is the time of it");
+
+    let refused = push(&mut store, "a", vec![of("1"), of("1")], false, 4).expect_err("the same series twice");
+    let told = "pushed metrics are invalid or inconsistent with existing metrics: ";
+    assert_eq!(format!("{told}{}", failure(&store).expect("it was refused")), refused);
+
+    // Two bytes a letter: the bound falls inside one of them, however long the text in front is.
+    for pad in ["", "p"] {
+        let long = format!("{pad}{}", "é".repeat(1000));
+        push(&mut store, "a", vec![of(&long), of(&long)], false, 5).expect_err("the same series twice");
+        let reason = failure(&store).expect("it was refused");
+        assert!((FAILURE_REASON_BYTES_MAX - 1..=FAILURE_REASON_BYTES_MAX).contains(&reason.len()), "{reason}");
+        assert!(reason.starts_with("collected metric \"a\" "), "{reason}");
+    }
+    store.delete(&GroupKey::new([("job", "j")]));
+    push(&mut store, "a", vec![of("1")], false, 6).expect("nothing is wrong with it");
+    assert_eq!(failure(&store), None, "it is another group");
+}
+
+/// Groups know how much of the exposition they are: all of it, but for headers.
+#[test]
+fn the_bytes_of_groups_are_those_of_their_lines() {
+    let mut random = Random::for_test(7);
+    let (mut store, mut staged) = (Store::new(), Staged::default());
+    for at in 0..400 {
+        let labels = vec![("job".to_owned(), format!("j{}", at % 40))];
+        let families = NAMES[..11].iter().filter(|_| random.below(3) == 0).copied().collect::<Vec<_>>();
+        let families = families.into_iter().map(|name| family(&mut random, name)).collect();
+        let push =
+            Push { labels, families, is_replace: true, has_timestamp: false, is_interleaved: false, is_whole: false };
+        feed(&mut staged, &push);
+        let _ = store.push(&mut staged, Mode::Replace, Timestamp(at)); // Some are refused, which is as good.
+    }
+    let mut snapshot = super::Snapshot::default();
+    store.snapshot(&mut snapshot);
+    let text: Vec<u8> = snapshot.pieces().iter().flat_map(|piece| piece.iter().copied()).collect();
+    let lines = text.split_inclusive(|byte| *byte == b'\n').filter(|line| !line.starts_with(b"#"));
+    let expected: usize = lines.map(<[u8]>::len).sum();
+    assert_eq!(store.groups().map(|group| group.bytes()).sum::<u64>(), expected as u64);
+    assert!(store.groups().any(|group| group.bytes() > 40_000), "one has a long entry");
 }

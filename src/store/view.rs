@@ -63,6 +63,24 @@ impl<'a> GroupView<'a> {
         self.group.failed
     }
 
+    /// Why a push was last refused, cut short; `None` if none was, or nobody remembers.
+    pub fn failure(&self) -> Option<&'a str> {
+        self.group.failure.as_deref()
+    }
+
+    /// How many families it holds, the push times included.
+    pub fn holding_count(&self) -> usize {
+        self.group.holdings.len()
+    }
+
+    /// The length of its lines in the exposition, push times included, bytes. Looks up each of its families.
+    pub fn bytes(&self) -> u64 {
+        let Store { catalog, pages, .. } = self.store;
+        let stands = self.group.holdings.iter().filter(|holding| holding.home.is_some());
+        let entries = stands.map(|holding| Entry { family: holding.family, group: self.id });
+        entries.flat_map(|entry| pages.text(catalog, entry)).map(|text| text.len() as u64).sum()
+    }
+
     /// How many families were pushed to it; the push times are not counted.
     pub fn family_count(&self) -> usize {
         self.pushed_holdings().len()
@@ -77,9 +95,10 @@ impl<'a> GroupView<'a> {
     pub fn snapshot(&self) -> GroupSnapshot {
         let mut families: Vec<_> = self.group.holdings.iter().map(|holding| self.family(holding)).collect();
         families.sort_unstable_by(|left, right| left.name.cmp(&right.name));
-        let Group { key, pushed, failed, has_quoted_names, .. } = self.group;
-        let (pushed, failed) = (*pushed, *failed);
-        GroupSnapshot { key: key.clone(), pushed, failed, has_quoted_names: *has_quoted_names, families }
+        let Group { key, pushed, failed, failure, has_quoted_names, .. } = self.group;
+        let (key, failure) = (key.clone(), failure.clone());
+        let (pushed, failed, has_quoted_names) = (*pushed, *failed, *has_quoted_names);
+        GroupSnapshot { key, pushed, failed, failure, has_quoted_names, families }
     }
 
     /// Every group holds the push times, which have the lowest ids.
@@ -115,6 +134,8 @@ pub struct GroupSnapshot {
     pub pushed: Timestamp,
     /// When a push was last refused; zero if none was.
     pub failed: Timestamp,
+    /// Why that push was refused, cut short.
+    pub failure: Option<Box<str>>,
     /// Whether names in its lines may be quoted.
     pub has_quoted_names: bool,
     /// What it held, push times included, in order of names.
@@ -188,14 +209,14 @@ impl FamilyView {
         RESERVED_NAMES.contains(&&*self.name)
     }
 
-    /// Its lines, in pieces of whole lines.
-    pub fn text(&self) -> impl Iterator<Item = &[u8]> {
-        self.pieces.iter().map(Piece::text)
-    }
-
     /// Its lines from a place on, in order.
     pub fn lines(&self, from: LineCursor) -> Lines<'_> {
         Lines { pieces: &self.pieces, at: from }
+    }
+
+    /// Its lines as they stand in the exposition, in pieces of whole lines.
+    pub fn texts(&self) -> impl ExactSizeIterator<Item = &[u8]> {
+        self.pieces.iter().map(Piece::text)
     }
 
     /// What its lines do not show, in order of lines.
