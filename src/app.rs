@@ -5,6 +5,7 @@
 
 pub mod conversion;
 pub mod durable;
+pub mod etag;
 pub mod gate;
 pub mod grouping;
 pub mod held;
@@ -41,10 +42,15 @@ use gate::{Gate, Unproven};
 use grouping::{GroupingError, GroupingLabels};
 use held::Held;
 use push::{BodyFormat, Origin, Push, PushError};
-use query::groups::{self, Selection};
-use query::stream::{GroupsJson, JsonBody, OneGroupJson};
+use query::groups::Selection;
+use query::own;
+use query::removal::{Chosen, Removal};
+use query::stream::{GroupsJson, JsonBody, OneGroupJson, OneGroupText};
 use reply::{Reply, ReplyBody};
 use route::{Decision, Endpoint, GroupingPath, Router};
+
+/// The exposition format, as far as one group can show it.
+const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// What is fixed at the start.
 #[derive(Clone, Debug)]
@@ -65,6 +71,8 @@ pub struct Settings {
     pub names: Names,
     /// All flags as the query API lists them.
     pub flags: Vec<(&'static str, String)>,
+    /// The names of those that are not as by default.
+    pub flags_changed: Vec<&'static str>,
     /// How the program was built.
     pub build: Build,
     /// When it was started.
@@ -265,8 +273,8 @@ impl App {
             }
             Endpoint::Debug { is_known } => return Answer::Reply(debug(is_known)),
             Endpoint::ApiStatus => {
-                let Settings { build, flags, started, .. } = &self.settings;
-                (Handler::ApiStatus, with_cors(json(query::status(build, flags, *started))))
+                let Settings { build, flags, flags_changed, started, .. } = &self.settings;
+                (Handler::ApiStatus, with_cors(json(query::status(build, flags, flags_changed, *started))))
             }
             Endpoint::ApiMetrics => {
                 let reply = self.unavailable(Some(Handler::ApiMetrics));
@@ -274,7 +282,13 @@ impl App {
                 (Handler::ApiMetrics, with_cors(reply))
             }
             Endpoint::ApiGroups => (Handler::ApiGroups, with_cors(self.groups(request))),
-            Endpoint::ApiGroup { path } => (Handler::ApiGroups, with_cors(self.group(path))),
+            Endpoint::ApiGroup { path } => (Handler::ApiGroups, with_cors(self.group(path, request))),
+            Endpoint::ApiGroupsDelete => return self.delete_found(request, method, now),
+            Endpoint::ApiTelemetry => {
+                let kept = self.journal.as_ref().map(durable::readings);
+                let body = own::telemetry(&self.store, &mut self.telemetry, kept.as_ref(), now.uptime);
+                (Handler::ApiTelemetry, with_cors(json(body)))
+            }
             Endpoint::ApiOptions => (Handler::ApiOptions, with_cors(Reply::empty(200))),
             Endpoint::Star => return Answer::Reply(Reply::empty(200)),
         };
@@ -405,30 +419,57 @@ impl App {
 
     /// Deletes the group of the labels at hand.
     fn delete_group(&mut self) -> Option<Ticket> {
-        self.key.clear();
-        self.key.extend(self.labels.iter());
-        if !self.store.delete(&self.key) {
-            return self.journal.as_mut()?.mark_nothing();
-        }
-        let key = std::mem::take(&mut self.key);
-        let ticket = self.mark(&key);
+        let mut key = std::mem::take(&mut self.key);
+        key.clear();
+        key.extend(self.labels.iter());
+        let ticket = self.remove(&key);
         self.key = key;
         ticket
+    }
+
+    /// Deletes a group, if it is there; what the answer waits for.
+    fn remove(&mut self, key: &GroupKey) -> Option<Ticket> {
+        if self.store.delete(key) { self.mark(key) } else { self.journal.as_mut()?.mark_nothing() }
     }
 
     fn groups(&self, request: &Request<'_>) -> Reply {
         if let Some(reply) = self.unavailable(Some(Handler::ApiGroups)) {
             return reply;
         }
-        let target = request.path_and_query();
-        let query = memchr::memchr(b'?', target).map_or(&b""[..], |at| &target[at + 1..]);
-        match Selection::parse(query) {
+        match Selection::parse(request.query().unwrap_or_default()) {
             Ok(selection) => long_json(JsonBody::List(selection.select(&self.store, self.settings.names))),
             Err(error) => Reply::error(400, &error),
         }
     }
 
-    fn group(&mut self, path: GroupingPath<'_>) -> Reply {
+    /// Deletes groups that a search finds, each as if it had been named.
+    fn delete_found(&mut self, request: &Request<'_>, method: Method, now: Now) -> Answer {
+        let (reply, ticket) = match self.unavailable(Some(Handler::Delete)) {
+            Some(reply) => (reply, None),
+            None => match Removal::parse(request.query().unwrap_or_default()) {
+                Ok(removal) => self.remove_chosen(removal.choose(&self.store)),
+                Err(error) => (Reply::error(400, &error), None),
+            },
+        };
+        self.answer_change(ticket, reply, Counted::Other(Handler::ApiGroups, method), now)
+    }
+
+    fn remove_chosen(&mut self, chosen: Chosen) -> (Reply, Option<Ticket>) {
+        match chosen {
+            Chosen::Groups { keys, left } => {
+                let ticket = keys.iter().fold(None, |_, key| self.remove(key));
+                let deleted = keys.len();
+                let body = format!("{{\"status\":\"success\",\"data\":{{\"deleted\":{deleted},\"left\":{left}}}}}");
+                (json(body.into_bytes()).header("Cache-Control", "no-store"), ticket)
+            }
+            Chosen::Unexpected { matching } => {
+                let text = format_args!("the search matches {matching} groups; nothing was deleted");
+                (Reply::error(409, &text), None)
+            }
+        }
+    }
+
+    fn group(&mut self, path: GroupingPath<'_>, request: &Request<'_>) -> Reply {
         const NO_GROUP: &str = "there is no such group";
         match grouping::parse(&path, self.settings.names, &mut self.labels) {
             Ok(()) => {}
@@ -440,13 +481,19 @@ impl App {
         }
         self.key.clear();
         self.key.extend(self.labels.iter());
-        match self.store.group(&self.key) {
-            Some(group) => long_json(JsonBody::Group(OneGroupJson::new(
-                group.snapshot(),
-                groups::path(&group, self.settings.names),
-            ))),
-            None => Reply::error(404, &NO_GROUP),
-        }
+        let Some(group) = self.store.group(&self.key) else { return Reply::error(404, &NO_GROUP) };
+        let is_text = media::prefers_text(request.headers.first("accept").unwrap_or_default());
+        // A group changes with pushes to it, and with nothing else.
+        let tag = format!("{:x}-{:x}-{}", group.pushed().0, group.failed().0, u8::from(is_text));
+        let reply = if etag::is_known(request.headers.all("if-none-match"), &tag) {
+            Reply::empty(304)
+        } else if is_text {
+            let body = ReplyBody::Json(Box::new(JsonBody::GroupText(OneGroupText::new(&group))));
+            Reply { body, content_type: Some(TEXT), ..Reply::empty(200) }
+        } else {
+            long_json(JsonBody::Group(OneGroupJson::new(&group, self.settings.names)))
+        };
+        reply.header("ETag", etag::shown(&tag)).header("Vary", "Accept")
     }
 
     fn wipe(&mut self, method: Method, now: Now) -> Answer {

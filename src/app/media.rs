@@ -1,4 +1,5 @@
-//! Which format a push has, by its media type (SPEC 4.1). Reads parameters as Go's `mime` package does.
+//! Which format a push has, by its media type (SPEC 4.1), with parameters read as Go's `mime` package does; and whether
+//! somebody asks for text where there is JSON.
 
 /// Whether a Content-Type stands for delimited protobuf; everything else, damaged or missing, stands for text.
 pub fn is_delimited_protobuf(content_type: &[u8]) -> bool {
@@ -25,6 +26,12 @@ pub fn is_delimited_protobuf(content_type: &[u8]) -> bool {
         }
         names.push(name);
     }
+}
+
+/// Whether an Accept header names plain text first. Those that take everything get what there was from the start.
+pub fn prefers_text(accept: &[u8]) -> bool {
+    let first = accept.split(|byte| b",;".contains(byte)).next().unwrap_or_default();
+    first.trim_ascii().eq_ignore_ascii_case(b"text/plain")
 }
 
 /// Takes `; name=value`; the name in lower case.
@@ -65,6 +72,17 @@ fn quoted(rest: &mut &[u8]) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn text_has_to_be_asked_for() {
+        let check = |accept: &str, expected: bool| assert_eq!(prefers_text(accept.as_bytes()), expected, "{accept}");
+        check("text/plain", true);
+        check(" Text/Plain ;version=0.0.4, */*", true);
+        check("text/plain,application/json", true);
+        for other in ["", "*/*", "text/*", "application/json, text/plain", "text/html,*/*", "text/plainer"] {
+            check(other, false);
+        }
+    }
 
     #[test]
     fn protobuf_is_recognised() {

@@ -6,6 +6,9 @@
 
 mod buckets;
 pub mod groups;
+pub mod own;
+pub mod parameters;
+pub mod removal;
 pub mod search;
 pub mod stream;
 
@@ -22,7 +25,14 @@ use super::json::{write_key, write_string};
 use buckets::{shown, shown_count, write_native};
 
 /// The body of `/api/v1/status` (SPEC 8.2).
-pub fn status(build: &Build, flags: &[(&'static str, String)], started: Timestamp) -> Vec<u8> {
+///
+/// `changed` names the flags whose values are not those of a start without any; the original does not tell.
+pub fn status(
+    build: &Build,
+    flags: &[(&'static str, String)],
+    changed: &[&'static str],
+    started: Timestamp,
+) -> Vec<u8> {
     let mut out = b"{\"status\":\"success\",\"data\":{\"build_information\":".to_vec();
     let information = [
         ("branch", build.branch),
@@ -35,6 +45,14 @@ pub fn status(build: &Build, flags: &[(&'static str, String)], started: Timestam
     write_object(&mut out, information.into_iter());
     out.extend_from_slice(b",\"flags\":");
     write_object(&mut out, flags.iter().map(|(name, value)| (*name, &**value)));
+    out.extend_from_slice(b",\"flags_changed\":[");
+    for (at, name) in changed.iter().enumerate() {
+        if at > 0 {
+            out.push(b',');
+        }
+        write_string(&mut out, name.as_bytes());
+    }
+    out.push(b']');
     out.extend_from_slice(format!(",\"start_time\":\"{}\"}}}}", started.rfc3339_nanos()).as_bytes());
     out
 }

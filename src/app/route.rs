@@ -91,6 +91,10 @@ pub enum Endpoint<'s> {
         /// Names the group.
         path: GroupingPath<'s>,
     },
+    /// PUT `/api/v1/groups/delete`, deletion of the groups that a search finds.
+    ApiGroupsDelete,
+    /// `/api/v1/telemetry`, the gateway's own metrics.
+    ApiTelemetry,
     /// OPTIONS anywhere below `/api/v1/`.
     ApiOptions,
     /// `/api/v1/admin/wipe`.
@@ -164,6 +168,8 @@ impl Router {
             Route::new(GET, b"/groups".to_vec(), Tail::None, Kind::ApiGroups),
             Route::new(GET, b"/groups/job/".to_vec(), Tail::Some, Kind::ApiGroup { job_is_base64: false }),
             Route::new(GET, b"/groups/job@base64/".to_vec(), Tail::Some, Kind::ApiGroup { job_is_base64: true }),
+            Route::new(PUT, b"/groups/delete".to_vec(), Tail::None, Kind::ApiGroupsDelete),
+            Route::new(GET, b"/telemetry".to_vec(), Tail::None, Kind::ApiTelemetry),
             Route::new(OPTIONS, b"/".to_vec(), Tail::Any, Kind::ApiOptions),
         ];
         if admin_api {
@@ -366,6 +372,8 @@ enum Kind {
     ApiMetrics,
     ApiGroups,
     ApiGroup { job_is_base64: bool },
+    ApiGroupsDelete,
+    ApiTelemetry,
     ApiOptions,
     Wipe,
 }
@@ -394,6 +402,8 @@ impl Route {
             Kind::ApiMetrics => Endpoint::ApiMetrics,
             Kind::ApiGroups => Endpoint::ApiGroups,
             Kind::ApiGroup { job_is_base64 } => Endpoint::ApiGroup { path: GroupingPath::new(tail, job_is_base64) },
+            Kind::ApiGroupsDelete => Endpoint::ApiGroupsDelete,
+            Kind::ApiTelemetry => Endpoint::ApiTelemetry,
             Kind::ApiOptions => Endpoint::ApiOptions,
             Kind::Wipe => Endpoint::Wipe,
         }

@@ -199,6 +199,15 @@ impl Flags {
         listing
     }
 
+    /// The names of the flags whose values are not those of a start without any, sorted. A value that follows from
+    /// another flag counts as well.
+    pub fn changed(&self) -> Vec<&'static str> {
+        let defaults = Self::from_settings(&[]).map(|defaults| defaults.listing()).unwrap_or_default();
+        let listing = self.listing();
+        let differs = listing.iter().filter(|flag| !defaults.contains(flag));
+        differs.map(|(name, _)| *name).collect()
+    }
+
     fn shown(&self, name: &str) -> String {
         match name {
             "log.format" => self.log_format.clone(),

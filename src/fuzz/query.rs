@@ -60,6 +60,7 @@ fn store() -> Store {
 /// A query, read without haste.
 struct Query {
     terms: Vec<Term>,
+    state: String,
     sort: String,
     offset: usize,
     limit: usize,
@@ -83,12 +84,14 @@ impl Query {
         };
         let query = Query {
             terms: terms(&take("search"))?,
+            state: take("state"),
             sort: take("sort"),
             offset: number(&take("offset"), 0, u32::MAX as usize)?,
             limit: number(&take("limit"), GROUPS_LISTED_DEFAULT, GROUPS_LISTED_MAX)?,
         };
         let orders = ["", "job", "-job", "pushed", "-pushed", "failed", "-failed", "series", "-series"];
-        let is_known = given.is_empty() && orders.contains(&&*query.sort);
+        let states = ["", "failing", "passing"];
+        let is_known = given.is_empty() && orders.contains(&&*query.sort) && states.contains(&&*query.state);
         (is_known && data.len() <= QUERY_BYTES_MAX).then_some(query)
     }
 
@@ -97,8 +100,15 @@ impl Query {
         let all: Vec<GroupView<'_>> = store.groups().collect();
         let mut found: Vec<&GroupView<'_>> =
             all.iter().filter(|group| self.terms.iter().all(|term| term.finds(group))).collect();
+        found.retain(|group| match &*self.state {
+            "failing" => !group.last_push_successful(),
+            "passing" => group.last_push_successful(),
+            _ => true,
+        });
         let series: u64 = found.iter().map(|group| group.metric_count()).sum();
-        let totals = format!("{{\"groups\":{},\"matching\":{},\"series\":{series}}}", all.len(), found.len());
+        let failing = found.iter().filter(|group| group.failed() > group.pushed()).count();
+        let counts = format!("\"groups\":{},\"matching\":{},\"series\":{series}", all.len(), found.len());
+        let totals = format!("{{\"failing\":{failing},{counts}}}");
         let order = self.sort.trim_start_matches('-');
         let rank = |group: &GroupView<'_>| match order {
             "pushed" => i128::from(group.pushed().0),

@@ -69,6 +69,7 @@ fn run(flags: &Flags, log: Logger) -> Result<(), String> {
         has_consistency_check: !flags.disable_consistency_check,
         names: if flags.enable_utf8_names { Names::Utf8 } else { Names::Classic },
         flags: flags.listing(),
+        flags_changed: flags.changed(),
         build: Build::current(),
         started: Timestamp::from_system(SystemTime::now()),
     };

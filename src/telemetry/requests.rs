@@ -7,7 +7,7 @@ use super::push_line;
 /// A handler, in the order of its label value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Handler {
-    /// GET of a page of groups, or of one, as JSON.
+    /// GET of a page of groups, or of one, and deletion of those that a search finds.
     ApiGroups,
     /// GET of the metrics as JSON.
     ApiMetrics,
@@ -15,6 +15,8 @@ pub enum Handler {
     ApiOptions,
     /// GET of the status as JSON.
     ApiStatus,
+    /// GET of the gateway's own metrics as JSON.
+    ApiTelemetry,
     /// Deletion of a group.
     Delete,
     /// The health check.
@@ -39,6 +41,7 @@ impl Handler {
             Handler::ApiMetrics => "api/v1/metrics",
             Handler::ApiOptions => "api/v1/options",
             Handler::ApiStatus => "api/v1/status",
+            Handler::ApiTelemetry => "api/v1/telemetry",
             Handler::Delete => "delete",
             Handler::Healthy => "healthy",
             Handler::Push => "push",

@@ -38,6 +38,7 @@ impl Bench {
             has_consistency_check: true,
             names: pushgateway::model::name::Names::Classic,
             flags: Vec::new(),
+            flags_changed: Vec::new(),
             build: Build::current(),
             started: Timestamp(0),
         };

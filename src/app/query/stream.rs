@@ -1,13 +1,15 @@
-//! Long JSON answers, written while they are sent: never much more than a client takes.
+//! Long answers, most of them JSON, written while they are sent: never much more than a client takes.
 //!
 //! Each group is shown as it was when its turn came: its text is held alive until it is written, so that a push or a
 //! deletion meanwhile neither tears it nor waits for it. Does not know how a metric looks in JSON.
 
 use super::super::json::write_key;
-use super::groups::GroupList;
-use super::{write_family_head, write_metrics, write_object, write_string};
+use super::groups::{Facts, GroupList};
+use super::{write_family_head, write_metrics, write_object};
 use crate::limits::JSON_AHEAD_BYTES;
-use crate::store::{FamilyView, GroupId, GroupSnapshot, LineCursor, Store};
+use crate::model::escape::write_header;
+use crate::model::name::Names;
+use crate::store::{FamilyView, GroupId, GroupSnapshot, GroupView, LineCursor, Store};
 
 /// A body that is written while it is sent.
 #[derive(Debug)]
@@ -16,6 +18,8 @@ pub enum JsonBody {
     Groups(GroupsJson),
     /// That of `/api/v1/groups/<path>`.
     Group(OneGroupJson),
+    /// That of `/api/v1/groups/<path>` as text.
+    GroupText(OneGroupText),
     /// That of `/api/v1/groups`.
     List(GroupList),
 }
@@ -26,6 +30,7 @@ impl JsonBody {
         match self {
             JsonBody::Groups(groups) => groups.write(store, out),
             JsonBody::Group(group) => group.write(store, out),
+            JsonBody::GroupText(group) => group.write(out),
             JsonBody::List(list) => list.write(store, out),
         }
     }
@@ -73,31 +78,66 @@ impl GroupsJson {
     }
 }
 
-/// One group and what it holds, with the path that names it.
+/// One group and what it holds, with what is known of it.
 #[derive(Debug)]
 pub struct OneGroupJson {
     group: GroupJson,
-    path: String,
+    facts: Facts,
     is_begun: bool,
 }
 
 impl OneGroupJson {
-    /// `path` is what stands behind `/metrics/` in a push.
-    pub fn new(group: GroupSnapshot, path: String) -> Self {
-        Self { group: GroupJson::new(group), path, is_begun: false }
+    /// The group as it is now. `names` are those that paths allow.
+    pub fn new(group: &GroupView<'_>, names: Names) -> Self {
+        Self { group: GroupJson::new(group.snapshot()), facts: Facts::of(group, names), is_begun: false }
     }
 
     fn write(&mut self, store: &Store, out: &mut Vec<u8>) -> bool {
-        if !std::mem::replace(&mut self.is_begun, true) {
-            out.extend_from_slice(b"{\"status\":\"success\",\"data\":{\"group\":");
+        let is_begun = std::mem::replace(&mut self.is_begun, true);
+        if !is_begun {
+            out.extend_from_slice(b"{\"status\":\"success\",\"data\":");
+            let mut is_first = true;
+            self.facts.write_front(out, &mut is_first);
+            write_key(out, &mut is_first, b"group");
         }
         if !self.group.write(store, out) {
             return true;
         }
-        out.extend_from_slice(b",\"path\":");
-        write_string(out, self.path.as_bytes());
+        self.facts.write_back(out, &mut false);
         out.extend_from_slice(b"}}");
         false
+    }
+}
+
+/// What one group holds, as exposition text: the lines of the scrape with the kind and help that were pushed to it.
+#[derive(Debug)]
+pub struct OneGroupText {
+    group: GroupSnapshot,
+    /// What is written next: a family, and of it a piece.
+    family: usize,
+    piece: usize,
+}
+
+impl OneGroupText {
+    /// The group as it is now.
+    pub fn new(group: &GroupView<'_>) -> Self {
+        Self { group: group.snapshot(), family: 0, piece: 0 }
+    }
+
+    fn write(&mut self, out: &mut Vec<u8>) -> bool {
+        while out.len() < JSON_AHEAD_BYTES {
+            let Some(family) = self.group.families.get(self.family) else { return false };
+            let Some(text) = family.texts().nth(self.piece) else {
+                (self.family, self.piece) = (self.family + 1, 0);
+                continue;
+            };
+            if self.piece == 0 {
+                write_header(out, family.name(), family.kind(), family.help());
+            }
+            out.extend_from_slice(text);
+            self.piece += 1;
+        }
+        true
     }
 }
 

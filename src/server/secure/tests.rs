@@ -46,6 +46,7 @@ impl Bench {
             has_lifecycle: false,
             has_consistency_check: true,
             names: Names::Classic,
+            flags_changed: Vec::new(),
             flags: Vec::new(),
             build: Build::current(),
             started: Timestamp(0),

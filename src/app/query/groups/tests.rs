@@ -1,12 +1,13 @@
 //! Queries, their errors, and the pages that they choose.
 
 use super::*;
+use crate::limits::QUERY_BYTES_MAX;
 use crate::store::{GroupKey, Mode, Staged};
 
 /// A push of this family is refused.
 const REFUSED: &str = "refused";
 
-fn push(store: &mut Store, labels: &[(&str, &str)], families: &[(&str, usize)], at: i64) {
+pub(in crate::app::query) fn push(store: &mut Store, labels: &[(&str, &str)], families: &[(&str, usize)], at: i64) {
     use crate::model::sample::{FamilyIx, Kind, Label, Part, Sample, Sink};
     let mut staged = Staged::default();
     staged.begin(labels.iter().copied());
@@ -32,7 +33,7 @@ fn push(store: &mut Store, labels: &[(&str, &str)], families: &[(&str, usize)], 
 }
 
 /// Three groups; in the order of their keys: `instance=i2,job=b`, `job=a`, `job=c/d`.
-fn store() -> Store {
+pub(in crate::app::query) fn store() -> Store {
     let mut store = Store::new();
     push(&mut store, &[("job", "c/d")], &[("x", 1)], 1);
     push(&mut store, &[("job", "a")], &[("x", 2), ("y", 3)], 2);
@@ -52,12 +53,21 @@ fn answer(store: &Store, query: &str) -> String {
 #[test]
 fn a_page_shows_all_of_a_group() {
     let expected = concat!(
-        r#"{"status":"success","data":{"totals":{"groups":3,"matching":1,"series":5},"groups":["#,
-        r#"{"failed":"1970-01-01T00:00:04Z","families":2,"labels":{"job":"a"},"last_push_successful":false,"#,
+        r#"{"status":"success","data":{"totals":{"failing":1,"groups":3,"matching":1,"series":5},"groups":["#,
+        r#"{"bytes":BYTES,"failed":"1970-01-01T00:00:04Z","failure":"pushed metrics must not have timestamps","families":2,"labels":{"job":"a"},"last_push_successful":false,"#,
         r#""path":"job/a","pushed":"1970-01-01T00:00:02Z","series":5}]}}"#,
     );
-    assert_eq!(answer(&store(), "search=job%3Da"), expected);
-    let none = r#"{"status":"success","data":{"totals":{"groups":0,"matching":0,"series":0},"groups":[]}}"#;
+    let bytes: usize = [
+        "push_time_seconds{instance=\"\",job=\"a\"} 2\n",
+        "push_failure_time_seconds{instance=\"\",job=\"a\"} 4\n",
+        "x{instance=\"\",job=\"a\",n=\"0\"} 1\n".repeat(2).as_str(),
+        "y{instance=\"\",job=\"a\",n=\"0\"} 1\n".repeat(3).as_str(),
+    ]
+    .map(str::len)
+    .iter()
+    .sum();
+    assert_eq!(answer(&store(), "search=job%3Da"), expected.replace("BYTES", &bytes.to_string()));
+    let none = r#"{"status":"success","data":{"totals":{"failing":0,"groups":0,"matching":0,"series":0},"groups":[]}}"#;
     assert_eq!(answer(&Store::new(), ""), none);
 }
 
@@ -87,6 +97,10 @@ fn pages_are_chosen_and_sorted() {
     check("sort=-failed", [3, 3, 8], &[a, b, c]);
     check("sort=series", [3, 3, 8], &[c, b, a]);
     check("sort=-series", [3, 3, 8], &[a, b, c]);
+    check("state=", [3, 3, 8], &[b, a, c]);
+    check("state=failing", [3, 1, 5], &[a]);
+    check("state=passing&sort=-job", [3, 2, 3], &[c, b]);
+    check("state=failing&search=i2", [3, 0, 0], &[]);
     check("limit=2", [3, 3, 8], &[b, a]);
     check("limit=2&offset=1", [3, 3, 8], &[a, c]);
     check("limit=0", [3, 3, 8], &[]);
@@ -103,7 +117,8 @@ fn bad_queries_are_told_why() {
     let check = |query: &str, expected: &str| {
         assert_eq!(Selection::parse(query.as_bytes()).unwrap_err().to_string(), expected, "{query}");
     };
-    check("serach=x", r#"unknown parameter "serach"; there are search, sort, offset and limit"#);
+    check("serach=x", r#"unknown parameter "serach"; there are search, state, sort, offset and limit"#);
+    check("state=Failing", r#"there is no state "Failing"; there are failing and passing"#);
     check("limit=1&limit=1", "parameter limit is there more than once");
     check("limit=10001", r#"limit "10001" is not a number from 0 to 10000"#);
     check("limit=%2B1", r#"limit "+1" is not a number from 0 to 10000"#);

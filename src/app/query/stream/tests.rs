@@ -66,7 +66,7 @@ fn all() -> JsonBody {
 
 fn one(store: &Store, job: &str) -> JsonBody {
     let group = store.group(&GroupKey::new([("job", job)])).unwrap();
-    JsonBody::Group(OneGroupJson::new(group.snapshot(), format!("job/{job}")))
+    JsonBody::Group(OneGroupJson::new(&group, Names::Classic))
 }
 
 #[test]
@@ -100,7 +100,8 @@ fn pieces_make_up_the_whole() {
     assert_eq!(answer["data"][1]["x"]["metrics"].as_array().unwrap().len(), 1);
 
     let (alone, _) = written(one(&store, "a"), &mut store, |_, _| {});
-    assert_eq!(alone["data"], serde_json::json!({"group": group, "path": "job/a"}));
+    assert_eq!(alone["data"]["group"], *group);
+    assert_eq!((&alone["data"]["path"], &alone["data"]["series"]), (&"job/a".into(), &4002.into()));
 }
 
 #[test]
@@ -133,4 +134,39 @@ fn a_group_is_shown_as_it_was() {
             assert_eq!(pieces, same, "change {at}");
         }
     }
+}
+
+#[test]
+fn the_text_of_a_group_is_that_of_the_scrape() {
+    let mut store = Store::new();
+    push(&mut store, "a", Mode::Replace, &large_body(1));
+    push(&mut store, "b", Mode::Replace, "# HELP x Other.\nx 1\n");
+    push(&mut store, "a", Mode::Merge, "# HELP x Line\\nfeed.\nx{y=\"\\\"\"} 1\n");
+    let text = |store: &mut Store, job: &str, change: &mut dyn FnMut(&mut Store)| {
+        let group = store.group(&GroupKey::new([("job", job)])).unwrap();
+        let mut body = JsonBody::GroupText(OneGroupText::new(&group));
+        let mut out = Vec::new();
+        while {
+            let mut piece = Vec::new();
+            let has_more = body.write(store, &mut piece);
+            assert!(piece.len() < JSON_AHEAD_BYTES + (64 << 10));
+            out.extend(piece);
+            has_more
+        } {
+            change(store);
+        }
+        String::from_utf8(out).unwrap()
+    };
+    let mut snapshot = crate::store::Snapshot::default();
+    store.snapshot(&mut snapshot);
+    let scrape: Vec<u8> = snapshot.pieces().iter().flat_map(|piece| piece.iter().copied()).collect();
+    let scrape = String::from_utf8(scrape).unwrap();
+    let of_job = |line: &&str| line.contains("job=\"a\"");
+    let expected: Vec<&str> = scrape.lines().filter(of_job).collect();
+    let whole = text(&mut store, "a", &mut |_| {});
+    assert_eq!(whole.lines().filter(|line| !line.starts_with('#')).collect::<Vec<_>>(), expected);
+    assert!(whole.contains("# HELP x Line\\nfeed.\n# TYPE x untyped\nx{instance=\"\",job=\"a\",y=\"\\\"\"} 1\n"));
+    assert_eq!(whole.matches("# TYPE h histogram\n").count(), 1);
+    assert!(!text(&mut store, "b", &mut |_| {}).contains("feed"), "the help is that of the group");
+    assert_eq!(text(&mut store, "a", &mut |store| store.wipe()), whole);
 }
