@@ -41,6 +41,7 @@ use durable::{Counted, Pending};
 use gate::{Gate, Unproven};
 use grouping::{GroupingError, GroupingLabels};
 use held::Held;
+use page::Page;
 use push::{BodyFormat, Origin, Push, PushError};
 use query::groups::Selection;
 use query::own;
@@ -107,6 +108,7 @@ pub enum Answer {
 pub struct App {
     settings: Settings,
     router: Router,
+    page: Page,
     store: Store,
     /// Where it is kept, if it is.
     journal: Option<Journal>,
@@ -148,6 +150,7 @@ impl App {
         });
         Self {
             router: Router::new(&settings.route_prefix, &settings.telemetry_path, settings.has_admin_api),
+            page: Page::new(&settings.link_prefix),
             telemetry: Telemetry::new(&settings.build, settings.started),
             deflater: Deflater::default(),
             settings,
@@ -257,11 +260,8 @@ impl App {
             Endpoint::Scrape => return Answer::Reply(self.scrape(request, now)),
             Endpoint::Delete { path } => return self.delete(path, method, now),
             Endpoint::Wipe => return self.wipe(method, now),
-            Endpoint::Page => {
-                let page = page::index(&self.settings.link_prefix);
-                (Handler::Status, Reply::with_body(200, "text/html; charset=utf-8", page))
-            }
-            Endpoint::Static(file) => (Handler::Static, asset(file)),
+            Endpoint::Page => (Handler::Status, self.page.answer(request)),
+            Endpoint::Static(file) => (Handler::Static, page::asset(file, request)),
             Endpoint::Healthy => (Handler::Healthy, Reply::text(200, "OK")),
             Endpoint::Ready => {
                 let reply = self.unavailable(Some(Handler::Ready));
@@ -596,13 +596,6 @@ fn undecided(decision: Decision<'_>) -> Reply {
         Decision::Options { allow } => Reply::empty(200).header("Allow", allow),
         Decision::NotFound => Reply::error(404, &"404 page not found"),
         Decision::BadRequest => Reply { closes: true, ..Reply::text(400, "400 Bad Request") },
-    }
-}
-
-fn asset(file: &str) -> Reply {
-    match page::asset(file) {
-        Some((content_type, bytes)) => Reply::with_body(200, content_type, bytes),
-        None => Reply::error(404, &"404 page not found"),
     }
 }
 

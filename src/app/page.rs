@@ -1,61 +1,104 @@
-//! The web page and its assets (SPEC 9). The page fills itself from the JSON API; nothing of the store is in it.
+//! The web page and its assets (SPEC 9): how they are served. The page fills itself from the JSON API; nothing of the
+//! store is in it.
+//!
+//! Everything is kept compressed. Assets are linked below the hash of all of them, so that they may be cached for good;
+//! under their bare names they are there as well. What the page is like is the files' in `page/assets`, or, without
+//! the feature `ui`, that of a page of one sentence.
 
-use super::route::write_html;
+use std::io::{Read, Write};
 
-const INDEX: &str = include_str!("page/index.html");
+use flate2::Compression;
+use flate2::read::GzDecoder;
+use flate2::write::GzEncoder;
 
-/// The page. `link_prefix` is the path of the external URL as in SPEC 11.2, without a trailing slash; the assets are
-/// linked below it, or relative to the page if it is empty.
-pub fn index(link_prefix: &str) -> Vec<u8> {
-    let mut escaped = String::new();
-    write_html(&mut escaped, if link_prefix.is_empty() { "." } else { link_prefix });
-    INDEX.replace("{{link_prefix}}", &escaped).into_bytes()
+use super::etag;
+use super::negotiation::accepts_gzip;
+use super::reply::Reply;
+use crate::http::Request;
+
+#[cfg(feature = "ui")]
+mod full;
+#[cfg(any(test, not(feature = "ui")))]
+mod plain;
+
+#[cfg(feature = "ui")]
+use full as content;
+#[cfg(not(feature = "ui"))]
+use plain as content;
+
+/// What the page may do: load what this server has, and nothing else. Neither markup nor a library can loosen it.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; \
+                      base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+const HTML: &str = "text/html; charset=utf-8";
+
+/// The page of one configuration.
+#[derive(Debug)]
+pub struct Page {
+    packed: Vec<u8>,
+    tag: String,
 }
 
-/// Content type and bytes of the asset at `/static/<file>`; `None` means 404.
-pub fn asset(file: &str) -> Option<(&'static str, &'static [u8])> {
-    match file {
-        "functions.js" => Some(("application/javascript", include_bytes!("page/functions.js"))),
-        "style.css" => Some(("text/css; charset=utf-8", include_bytes!("page/style.css"))),
-        _ => None,
+/// A file below `/static/`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Asset {
+    content_type: &'static str,
+    /// Changes with the content.
+    tag: &'static str,
+    packed: &'static [u8],
+    /// Whether it was asked for by a name that never stands for anything else.
+    is_lasting: bool,
+}
+
+impl Page {
+    /// The page with its links below `link_prefix`: the path of the external URL as in SPEC 11.2, without a trailing
+    /// slash. If it is empty, links are relative to the page.
+    pub fn new(link_prefix: &str) -> Self {
+        const IN_MEMORY: &str = "writing to memory does not fail";
+        let html = content::html(link_prefix);
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+        encoder.write_all(&html).expect(IN_MEMORY);
+        let packed = encoder.finish().expect(IN_MEMORY);
+        // The checksum in the trailer and the length tell one page from another; its assets are part of its links.
+        let tag = packed[packed.len() - 8..].iter().map(|byte| format!("{byte:02x}")).collect();
+        Self { packed, tag }
     }
+
+    /// The answer to a request for the page.
+    pub fn answer(&self, request: &Request<'_>) -> Reply {
+        answer(request, HTML, &self.tag, "no-cache", &self.packed).header("Content-Security-Policy", POLICY)
+    }
+}
+
+/// The answer to a request for the asset at `/static/<file>`.
+pub fn asset(file: &str, request: &Request<'_>) -> Reply {
+    match content::asset(file) {
+        Some(asset) => {
+            let caching = if asset.is_lasting { "public, max-age=31536000, immutable" } else { "no-cache" };
+            answer(request, asset.content_type, asset.tag, caching, asset.packed)
+        }
+        None => Reply::error(404, &"404 page not found"),
+    }
+}
+
+fn answer(request: &Request<'_>, content_type: &'static str, tag: &str, caching: &'static str, packed: &[u8]) -> Reply {
+    let is_known = etag::is_known(request.headers.all("if-none-match"), tag);
+    let reply = if is_known {
+        Reply::empty(304)
+    } else if accepts_gzip(request.headers.all("accept-encoding")) {
+        Reply::with_body(200, content_type, packed.to_vec()).header("Content-Encoding", "gzip")
+    } else {
+        Reply::with_body(200, content_type, unpacked(packed))
+    };
+    let reply = reply.header("ETag", etag::shown(tag)).header("Cache-Control", caching);
+    reply.header("Vary", "Accept-Encoding").header("X-Content-Type-Options", "nosniff")
+}
+
+fn unpacked(packed: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::new();
+    GzDecoder::new(packed).read_to_end(&mut plain).expect("what was packed here can be unpacked");
+    plain
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn links_are_below_the_prefix() {
-        let check = |prefix: &str, expected: &str| {
-            let page = String::from_utf8(index(prefix)).unwrap();
-            assert!(page.contains(expected), "{prefix}");
-            assert!(!page.contains("{{"), "{prefix}");
-        };
-        check("", "\"./static/functions.js\"");
-        check("/pre", "\"/pre/static/style.css\"");
-        check("/\"><script>", "\"/&#34;&gt;&lt;script&gt;/static/");
-        check("", "<title>Prometheus Pushgateway</title>");
-        check("", "content=\"noindex,nofollow\"");
-    }
-
-    #[test]
-    fn every_linked_asset_exists_and_nothing_else() {
-        let page = String::from_utf8(index("")).unwrap();
-        let linked: Vec<&str> = page.split("./static/").skip(1).filter_map(|rest| rest.split('"').next()).collect();
-        assert_eq!(linked, ["style.css", "functions.js"]);
-        assert!(linked.iter().all(|file| asset(file).is_some()));
-        for file in ["", "nope.js", "../index.html", "index.html", "functions.js/", "FUNCTIONS.JS"] {
-            assert_eq!(asset(file), None, "{file}");
-        }
-    }
-
-    #[test]
-    fn nothing_pushed_becomes_markup() {
-        let (_, script) = asset("functions.js").unwrap();
-        let script = str::from_utf8(script).unwrap();
-        for sink in ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval("] {
-            assert!(!script.contains(sink), "{sink}");
-        }
-    }
-}
+mod tests;
