@@ -6,6 +6,7 @@
 
 mod allocations;
 mod auth;
+mod browser;
 mod cases;
 mod clients;
 mod coding;

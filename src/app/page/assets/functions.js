@@ -1,92 +1,95 @@
-// Fills the page from the JSON API, relative to the page. Whatever came from a push is set as text, never as markup.
-"use strict";
+// Starts the page: its views, the way between them, refreshing. The file has the name of the original's script.
 
-function element(name, text, className) {
-  const node = document.createElement(name);
-  if (text !== undefined) node.textContent = text;
-  if (className) node.className = className;
-  return node;
+import { data } from "./api.js";
+import { help } from "./dialog.js";
+import { byId, remember, remembered, say } from "./dom.js";
+import { GroupView } from "./group.js";
+import { GroupsView } from "./groups.js";
+import { listen } from "./keys.js";
+import * as live from "./live.js";
+import { follow, go, read } from "./route.js";
+import { StatusView } from "./status.js";
+
+let status = null;
+
+// What the gateway says of itself; asked for once, and again if that failed.
+function gateway() {
+  status ??= data("api/v1/status").catch((error) => {
+    status = null;
+    throw error;
+  });
+  return status;
 }
 
-function report(error) {
-  const node = document.getElementById("error");
-  node.textContent = String(error);
-  node.hidden = false;
-}
+const isLive = () => byId("live").getAttribute("aria-pressed") === "true";
+const views = { groups: new GroupsView(), group: new GroupView(), status: new StatusView(gateway, isLive) };
+let view = views.groups;
 
-async function data(path) {
-  const answer = await fetch(path, { headers: { Accept: "application/json" } });
-  if (!answer.ok) throw new Error(`${path}: ${answer.status} ${answer.statusText}`);
-  return (await answer.json()).data;
-}
-
-// URL-safe base64 of the UTF-8 bytes; the = makes an empty value a path component.
-function base64(text) {
-  const bytes = Array.from(new TextEncoder().encode(text), (byte) => String.fromCharCode(byte)).join("");
-  return btoa(bytes).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "") + "=";
-}
-
-// With UTF-8 names on, a name may hold a slash or look like an escape itself.
-function escapedName(name, utf8Names) {
-  if (!utf8Names || (/^[a-zA-Z_][a-zA-Z0-9_]*$/.test(name) && !name.startsWith("U__"))) return name;
-  const escape = (c) => (c === "_" ? "__" : /[a-zA-Z0-9]/.test(c) ? c : `_${c.codePointAt(0).toString(16)}_`);
-  return "U__" + Array.from(name, escape).join("");
-}
-
-function groupPath(labels, utf8Names) {
-  const others = Object.keys(labels).filter((name) => name !== "job");
-  const rest = others.map((name) => `/${escapedName(name, utf8Names)}@base64/${base64(labels[name])}`);
-  return `metrics/job@base64/${base64(labels.job)}${rest.join("")}`;
-}
-
-async function deleteGroup(path, title, card) {
-  if (!confirm(`Delete the group ${title}?`)) return;
+async function show(route, scroll) {
+  const next = views[route.view];
+  if (next !== view) view.leave?.();
+  view = next;
+  for (const one of Object.values(views)) one.element.hidden = one !== view;
+  for (const name of ["groups", "status"]) {
+    const isCurrent = name === route.view || (name === "groups" && route.view === "group");
+    if (isCurrent) byId(`nav-${name}`).setAttribute("aria-current", "page");
+    else byId(`nav-${name}`).removeAttribute("aria-current");
+  }
+  if (scroll !== null) scrollTo(0, scroll);
   try {
-    const answer = await fetch(path, { method: "DELETE" });
-    if (!answer.ok) throw new Error(`${answer.status} ${await answer.text()}`);
-    card.remove();
+    await view.show(route);
+    if (scroll) scrollTo(0, scroll);
   } catch (error) {
-    report(error);
+    say(error.message);
   }
+  live.postpone();
 }
 
-function table(rows) {
-  const node = element("table");
-  for (const row of rows) {
-    const line = node.appendChild(element("tr"));
-    for (const cell of row) line.appendChild(element("td", cell));
-  }
-  return node;
+function focusSearch() {
+  if (view !== views.groups) go({ ...read(), view: "groups", group: "", tab: "" });
+  views.groups.search.focus();
+  views.groups.search.select();
 }
 
-function groupCard(group, utf8Names) {
-  const card = element("section");
-  const names = Object.keys(group.labels).sort((a, b) => (b === "job") - (a === "job") || (a < b ? -1 : 1));
-  const badges = names.map((name) => `${name}=${JSON.stringify(group.labels[name])}`);
-  const button = card.appendChild(element("button", "Delete Group"));
-  button.onclick = () => deleteGroup(groupPath(group.labels, utf8Names), badges.join(", "), card);
-  for (const badge of badges) card.appendChild(element("span", badge, "badge"));
-  if (!group.last_push_successful) card.appendChild(element("span", "Last push failed!", "badge failed"));
-  const pushed = Number(group.push_time_seconds?.metrics?.[0]?.value);
-  card.appendChild(element("p", "Last pushed: " + (pushed ? new Date(pushed * 1000).toISOString() : "never successfully")));
-  const families = Object.keys(group).filter((key) => Array.isArray(group[key]?.metrics)).sort();
-  card.appendChild(table(families.map((name) => {
-    const { type, help, metrics } = group[name];
-    return [name, type, `${metrics.length} metric${metrics.length === 1 ? "" : "s"}`, help ?? ""];
-  })));
-  return card;
+// As the system has it, light, dark.
+function turnTheme() {
+  const themes = [null, "light", "dark"];
+  const now = remembered("theme") ?? document.documentElement.dataset.theme ?? null;
+  const next = themes[(themes.indexOf(now) + 1) % themes.length];
+  remember("theme", next);
+  if (next) document.documentElement.dataset.theme = next;
+  else delete document.documentElement.dataset.theme;
+  showTheme();
+  say(`Theme: ${next ?? "as the system has it"}.`);
 }
 
-async function fill() {
-  const [status, groups] = await Promise.all([data("api/v1/status"), data("api/v1/metrics")]);
-  const utf8Names = status.flags["push.enable-utf8-names"] === "true";
-  const exposition = status.flags["web.telemetry-path"] ?? "/metrics";
-  document.getElementById("exposition").href = "." + exposition;
-  const cards = groups.map((group) => groupCard(group, utf8Names));
-  document.getElementById("groups").replaceChildren(...(cards.length ? cards : [element("p", "No groups.")]));
-  const flags = table(Object.entries(status.flags));
-  const build = table([["Started", status.start_time], ...Object.entries(status.build_information)]);
-  document.getElementById("status").replaceChildren(build, element("h3", "Flags"), flags);
+function showTheme() {
+  byId("theme").setAttribute("aria-label", `Theme: ${document.documentElement.dataset.theme ?? "as the system has it"}`);
 }
 
-fill().catch(report);
+byId("main").replaceChildren(...Object.values(views).map((one) => one.element));
+byId("theme").addEventListener("click", turnTheme);
+byId("help").addEventListener("click", help);
+showTheme();
+follow(show);
+listen(
+  {
+    "/": focusSearch,
+    g: () => go({ view: "groups" }),
+    s: () => go({ view: "status" }),
+    r: async () => {
+      await live.now();
+      say("Refreshed.");
+    },
+    p: live.toggle,
+    t: turnTheme,
+  },
+  () => view,
+);
+live.start(() => view.refresh());
+gateway().then(({ flags }) => {
+  views.groups.setAdminApi(flags["web.enable-admin-api"] === "true");
+  byId("nav-metrics").setAttribute("href", `.${flags["web.telemetry-path"]}`);
+}, (error) => say(error.message));
+await show(read(), history.state?.scroll ?? 0);
+performance.mark("interactive");
