@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what the tests need, and only what is missing: programs from Debian, the Python, Node and Rust clients into
-# the target directory, the Rust components of the toolchain in use.
+# Installs what the tests need, and only what is missing: programs from Debian (a browser among them), the Python, Node
+# and Rust clients and the driver of the browser into the target directory, the Rust components of the toolchain in use.
 # usage: install-tools.sh TARGET_DIRECTORY
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -30,6 +30,7 @@ command -v prlimit >/dev/null && command -v setpriv >/dev/null || packages+=(uti
 command -v openssl >/dev/null || packages+=(openssl)
 command -v systemd-analyze >/dev/null || packages+=(systemd)
 command -v c++ >/dev/null || packages+=(g++)
+command -v chromium >/dev/null || packages+=(chromium)
 command -v node >/dev/null && command -v npm >/dev/null || packages+=(nodejs npm)
 python3 -c 'import venv, ensurepip' 2>/dev/null || packages+=(python3 python3-venv)
 # The Rust client links OpenSSL.
@@ -43,11 +44,18 @@ if ! cmp -s clients/requirements.txt "$target/clients/installed.txt" || ! "$targ
   cp clients/requirements.txt "$target/clients/installed.txt"
 fi
 
-if ! cmp -s clients/node/package.json "$target/clients-node/package.json" || [ ! -d "$target/clients-node/node_modules/prom-client" ]; then
-  mkdir -p "$target/clients-node"
-  cp clients/node/package.json "$target/clients-node/"
-  npm install --prefix "$target/clients-node" --silent --no-audit --no-fund --ignore-scripts
-fi
+# Modules of a package.json into a folder of the target directory, unless MODULE is there already.
+# usage: install_modules PACKAGE_JSON FOLDER MODULE
+install_modules() {
+  local folder=$target/$2
+  if ! cmp -s "$1" "$folder/package.json" || [ ! -d "$folder/node_modules/$3" ]; then
+    mkdir -p "$folder"
+    cp "$1" "$folder/"
+    npm install --prefix "$folder" --silent --no-audit --no-fund --ignore-scripts
+  fi
+}
+install_modules clients/node/package.json clients-node prom-client
+install_modules browser/package.json browser playwright-core
 
 # Cargo knows what is up to date, but asks the registry first if it was never asked before.
 rust_client=$target/clients-rust/debug/push

@@ -226,3 +226,12 @@ fn links_follow_the_external_url() {
     let flags = served(&["--web.external-url=http://h/ext/", "--web.route-prefix=/in"]);
     assert_eq!((flags.external_prefix().as_str(), flags.metrics_path().as_str()), ("/ext", "/in/metrics"));
 }
+
+#[test]
+fn changed_flags_are_those_of_other_values() {
+    let check = |words: &[&str], expected: &[&str]| assert_eq!(served(words).changed(), expected, "{words:?}");
+    check(&[], &[]);
+    check(&["--log.level=info", "--no-web.enable-lifecycle", "--web.listen-address=:9091"], &[]);
+    check(&["--log.level=warn", "--persistence.interval=300s"], &["log.level"]);
+    check(&["--web.external-url=http://h/p"], &["web.external-url", "web.route-prefix"]);
+}

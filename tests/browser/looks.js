@@ -5,7 +5,7 @@ const assert = require("node:assert/strict");
 const { readFileSync, mkdirSync } = require("node:fs");
 const { join } = require("node:path");
 const { check, eventually } = require("./harness");
-const { ODD, fill, path, push } = require("./site");
+const { ODD, demonstrate, fill, path, push } = require("./site");
 
 const AXE = () => readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
 
@@ -80,3 +80,35 @@ check("looks: a chosen theme stays, and is there before anything is drawn", asyn
   await page.keyboard.press("t");
   assert.equal(await background(), light, "as the system has it");
 }, /ERR_FAILED/);
+
+// Two of the pictures are in the manual, as tests/browser/screenshots/*.png. The ages in them are made up: everything
+// was pushed a moment ago.
+check("looks: the pictures of the manual", async (tools) => {
+  const shown = await demonstrate(tools.few);
+  const page = await tools.open(tools.few, { colorScheme: "light", viewport: { width: 1280, height: 640 } });
+  await page.route("**/api/v1/groups?*", async (route) => {
+    const answer = await route.fetch();
+    const body = await answer.json();
+    const back = (iso, seconds) => iso && new Date(Date.parse(iso) - 1000 * seconds).toISOString();
+    body.data.groups.forEach((group, at) => {
+      const seconds = 4 + ((at * at * 37) % 5400);
+      group.pushed = back(group.pushed, group.last_push_successful ? seconds : seconds + 80000);
+      group.failed = back(group.failed, seconds);
+    });
+    await route.fulfill({ response: answer, json: body });
+  });
+  const shoot = async (name) => tools.pictures && page.screenshot({ path: join(tools.pictures, `${name}.png`) });
+  await page.goto(`${tools.few}?sort=-failed`);
+  await page.waitForSelector(".rows .row a");
+  assert.equal(await page.locator(".row.failing").count(), 4);
+  const reason = page.locator(".row.failing .reason").first();
+  assert.equal(await reason.textContent(), 'collected metric "rows_total" is not a COUNTER (and 2 more)');
+  assert.match(await reason.getAttribute("title"), /^3 error\(s\) occurred:\n\* collected metric "rows_total" \{ label/);
+  await shoot("manual-groups");
+  await page.emulateMedia({ colorScheme: "dark" });
+  await page.setViewportSize({ width: 1280, height: 760 });
+  await page.goto(`${tools.few}?group=${encodeURIComponent(path(shown))}`);
+  await page.waitForSelector(".histogram");
+  await page.waitForTimeout(1200);
+  await shoot("manual-group");
+});

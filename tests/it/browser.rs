@@ -19,7 +19,8 @@ const JOBS: [&str; 8] =
 
 #[test]
 fn the_page_works_in_a_browser() {
-    let few = Server::start(&["--web.external-url=http://localhost/pre/", "--web.enable-admin-api"], "/pre");
+    let flags = ["--web.external-url=http://localhost/pre/", "--web.enable-admin-api", "--push.enable-utf8-names"];
+    let few = Server::start(&flags, "/pre");
     let many = Server::start(&[], "");
     fill(many.addr);
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));

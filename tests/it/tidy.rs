@@ -210,9 +210,12 @@ fn written_files() -> Vec<Source> {
         .into_iter()
         .filter(|path| path.exists())
         .collect();
-    for folder in ["src", "tests/it", "tests/clients", "fuzz/fuzz_targets", "benches", "bench", "contrib", ".ci"] {
+    for folder in
+        ["src", "tests/it", "tests/clients", "tests/browser", "fuzz/fuzz_targets", "benches", "bench", "contrib", ".ci"]
+    {
         paths.extend(files_below(&root().join(folder)));
     }
+    paths.retain(|path| path.extension().is_none_or(|extension| extension != "png"));
     paths.iter().map(|path| read(path)).collect()
 }
 

@@ -96,6 +96,13 @@ export function tick() {
   for (const node of document.querySelectorAll("time[data-age]")) setText(node, ago(Number(node.dataset.age)));
 }
 
+// Why a push was refused, in one line: the first problem, without the labels of the metric that it is about.
+export function briefly(failure) {
+  const [, number, first] = failure.match(/^(\d+) error\(s\) occurred:\n\* (.*)/) ?? [null, 1, failure];
+  const plain = first.replace(/ \{ .*\}\}(?= (?:is|was|has|must) )/, "");
+  return number > 1 ? `${plain} (and ${number - 1} more)` : plain;
+}
+
 export function exact(iso) {
   return `${EXACT.format(Date.parse(iso))}`;
 }

@@ -2,7 +2,7 @@
 
 import { data } from "./api.js";
 import { h, setText } from "./dom.js";
-import { age, bytes, count, counted } from "./format.js";
+import { age, briefly, bytes, count, counted } from "./format.js";
 import { chips, described } from "./labels.js";
 import { List } from "./list.js";
 import { deleteGroup, deleteMatching, wipe } from "./removal.js";
@@ -226,7 +226,7 @@ export class GroupsView {
   #cells(group, index) {
     const failed = !group.last_push_successful;
     const name = described(group.labels);
-    const reason = failed && h("div", { class: "reason", title: group.failure ?? "" }, group.failure ?? "The last push was refused.");
+    const reason = failed && h("div", { class: "reason", title: group.failure ?? "" }, group.failure ? briefly(group.failure) : "The last push was refused.");
     const remove = h("button", { type: "button", class: "remove", "aria-label": `Delete ${name}`, title: "Delete this group (d)", onclick: () => this.#deleteAt(index) }, "×");
     const cell = (kind, ...children) => h("div", { class: `cell ${kind}`, role: "cell" }, children);
     return [

@@ -20,6 +20,8 @@ export class List {
   #pages = new Map();
   #rowHeight = 0;
   #asked = 0;
+  // Whether the pages at hand are of an older answer than the one that is waited for.
+  #isStale = true;
   total = 0;
 
   // `fetch(offset, limit, signal)` gives `{ total, items }`; `fill(row, item, index)` shows an item in a row, an item
@@ -152,10 +154,12 @@ export class List {
     const [first, last] = [Math.floor(from / PAGE), Math.floor(Math.max(to - 1, 0) / PAGE)];
     const numbers = Array.from({ length: last - first + 1 }, (_, at) => first + at);
     if (!isAnew && numbers.every((number) => this.#pages.has(number))) return;
+    this.#isStale ||= isAnew;
     const signal = this.#latest.next();
     try {
       const answer = await this.#fetch(first * PAGE, numbers.length * PAGE, signal);
-      if (isAnew) this.#pages.clear();
+      if (this.#isStale) this.#pages.clear();
+      this.#isStale = false;
       numbers.forEach((number, at) => this.#pages.set(number, answer.items.slice(at * PAGE, (at + 1) * PAGE)));
       this.total = answer.total;
       this.#setHeight();

@@ -39,6 +39,8 @@ export class StatusView {
     this.error = h("p", { class: "error", role: "alert", hidden: true });
     this.build = h("dl", { class: "pairs" });
     this.persistence = h("div", {});
+    // What the gateway tells of it as it runs.
+    this.writes = h("dl", { class: "pairs wide" });
     this.flags = h("tbody", {});
     this.samples = h("tbody", {});
     this.cards = CHARTS.map(({ label, isBad }) => {
@@ -51,7 +53,7 @@ export class StatusView {
       h("h1", { class: "hidden" }, "Status"), this.error,
       h("div", { class: "cards" }, this.cards.map((card) => card.element)),
       h("div", { class: "columns" },
-        h("section", { class: "box" }, h("h2", {}, "This gateway"), this.build, h("h2", {}, "Persistence"), this.persistence),
+        h("section", { class: "box" }, h("h2", {}, "This gateway"), this.build, h("h2", {}, "Persistence"), this.persistence, this.writes),
         h("section", { class: "box" }, h("h2", {}, "Flags"), table("Flags", ["Flag", "Value"], this.flags))),
       h("details", { class: "box" }, h("summary", {}, "All own metrics"), table("Own metrics", ["Sample", "Value"], this.samples)));
   }
@@ -137,6 +139,8 @@ export class StatusView {
       setText(card.peak, known.length > 1 ? `at most ${format(Math.max(...known))}` : "");
       card.chart.replaceChildren(line(points, { span: SPAN_MS, label, format }));
     });
+    const writes = Object.entries(families).filter(([name]) => /persist/.test(name)).flatMap(([, family]) => family.samples);
+    this.writes.replaceChildren(...writes.map(({ name, value }) => h("div", {}, h("dt", {}, name), h("dd", {}, full(value)))));
     this.samples.replaceChildren(...Object.values(families).flatMap(({ help, samples }) => samples.map(({ name, labels, value }) => {
       const shown = Object.entries(labels).map(([label, text]) => `${label}="${text}"`).join(", ");
       return h("tr", { title: help }, h("th", { scope: "row" }, name, shown && h("span", { class: "muted" }, `{${shown}}`)), h("td", {}, full(value)));
