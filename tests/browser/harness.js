@@ -43,7 +43,9 @@ async function open(browser, site, options = {}) {
     if (origin !== new URL(site).origin) problems.push(`request to ${origin}`);
   });
   await page.addInitScript(() => {
-    addEventListener("securitypolicyviolation", (event) => console.error(`policy: ${event.violatedDirective} ${event.blockedURI}`));
+    addEventListener("securitypolicyviolation", (event) =>
+      console.error(`policy: ${event.violatedDirective} ${event.blockedURI}`),
+    );
   });
   return { page, context, problems };
 }

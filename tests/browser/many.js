@@ -23,7 +23,9 @@ check("many: the page is usable at once", async (tools) => {
     assert.ok((await page.locator("*").count()) < 1500, "only what is in sight exists");
     await page.context().close();
   }
-  console.log(`time to interactive with ${(await groups(tools.many)).totals.groups} groups: median ${Math.round(median(times))} ms, slowest ${Math.round(Math.max(...times))} ms, of ${LOADS} first visits; wanted: ${INTERACTIVE_MS} ms`);
+  console.log(
+    `time to interactive with ${(await groups(tools.many)).totals.groups} groups: median ${Math.round(median(times))} ms, slowest ${Math.round(Math.max(...times))} ms, of ${LOADS} first visits; wanted: ${INTERACTIVE_MS} ms`,
+  );
   assert.ok(median(times) <= INTERACTIVE_MS * SLACK, times.join(" "));
 });
 
@@ -31,9 +33,14 @@ check("many: the last group is as near as the first", async (tools) => {
   const page = await tools.open(tools.many);
   await page.goto(`${tools.many}?sort=-job`);
   await page.waitForSelector(".rows .row a");
-  const { groups: [first] } = await groups(tools.many, "limit=1");
+  const {
+    groups: [first],
+  } = await groups(tools.many, "limit=1");
   await page.keyboard.press("End");
-  const name = Object.entries(first.labels).sort(([a], [b]) => (b === "job") - (a === "job") || (a < b ? -1 : 1)).map((pair) => pair.join("=")).join(" ");
+  const name = Object.entries(first.labels)
+    .sort(([a], [b]) => (b === "job") - (a === "job") || (a < b ? -1 : 1))
+    .map((pair) => pair.join("="))
+    .join(" ");
   await eventually(async () => (await rows(page)).at(-1), name);
   assert.ok((await page.locator(".rows .row").count()) < 80);
   const where = await page.evaluate(() => scrollY);

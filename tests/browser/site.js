@@ -27,7 +27,10 @@ finished_timestamp_seconds 1.7e+09
 `;
 
 // One native histogram `nh`, in delimited protobuf: five buckets that are not empty, eight observations.
-const NATIVE = Buffer.from("RAoCbmgSBm5hdGl2ZRgEIjQ6MggIEQAAAAAAAClAKAIx/Knx0k1iUD84AWIECAAQAmIECAQQAWgCaAJoAUoECAIQAVAG", "base64");
+const NATIVE = Buffer.from(
+  "RAoCbmgSBm5hdGl2ZRgEIjQ6MggIEQAAAAAAAClAKAIx/Knx0k1iUD84AWIECAAQAmIECAQQAWgCaAJoAUoECAIQAVAG",
+  "base64",
+);
 const DELIMITED = "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited";
 
 const MARKUP = '"><img src=x onerror="window.pwned=1"><script>window.pwned=1</script>';
@@ -69,7 +72,9 @@ async function push(site, labels, body, method = "PUT") {
 
 // What the list shows: the text of the labels of each row in sight.
 async function rows(page) {
-  return page.$$eval(".rows .row", (found) => found.map((row) => [...row.querySelectorAll(".chip")].map((chip) => chip.textContent).join(" ")));
+  return page.$$eval(".rows .row", (found) =>
+    found.map((row) => [...row.querySelectorAll(".chip")].map((chip) => chip.textContent).join(" ")),
+  );
 }
 
 async function groups(site, query = "") {
@@ -81,7 +86,10 @@ async function fill(site) {
   await fetch(`${site}api/v1/admin/wipe`, { method: "PUT" });
   for (let number = 0; number < 7; number += 1) {
     const labels = { job: number < 4 ? "import" : "backup", instance: `db${number}.example.com` };
-    assert.equal(await push(site, labels, "rows 1\n" + Array.from({ length: number }, (_, at) => `n${at} ${at}\n`).join("")), 200);
+    assert.equal(
+      await push(site, labels, "rows 1\n" + Array.from({ length: number }, (_, at) => `n${at} ${at}\n`).join("")),
+      200,
+    );
   }
   assert.equal(await push(site, { job: "charts" }, HISTOGRAM), 200);
   assert.equal(await push(site, { job: "charts" }, NATIVE, "POST"), 200);
@@ -97,23 +105,43 @@ async function demonstrate(site) {
   const jobs = ["import", "backup", "cert-renewal", "nightly-report", "etl-orders", "reindex"];
   for (let number = 0; number < 60; number += 1) {
     const job = jobs[number % jobs.length];
-    const labels = { job, instance: `db${Math.floor(number / jobs.length) + 1}.example.com`, ...(number % 3 ? { dc: number % 2 ? "fra" : "ams" } : {}) };
-    const rows = Array.from({ length: 1 + ((number * 7) % 23) }, (_, at) => `rows_total{table="t${at}"} ${number * at}\n`).join("");
+    const labels = {
+      job,
+      instance: `db${Math.floor(number / jobs.length) + 1}.example.com`,
+      ...(number % 3 ? { dc: number % 2 ? "fra" : "ams" } : {}),
+    };
+    const rows = Array.from(
+      { length: 1 + ((number * 7) % 23) },
+      (_, at) => `rows_total{table="t${at}"} ${number * at}\n`,
+    ).join("");
     await push(site, labels, `# HELP rows_total Rows written by the last run.\n# TYPE rows_total counter\n${rows}`);
     if (number % 17 === 3) await push(site, labels, 'rows_total{table="t0"} 1\nrows_total{table="t0"} 2\n');
   }
   const bounds = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
-  const counts = { "/api": [3, 14, 42, 96, 151, 118, 77, 31, 12, 4, 2], "/login": [0, 2, 9, 31, 64, 92, 71, 40, 22, 9, 1] };
+  const counts = {
+    "/api": [3, 14, 42, 96, 151, 118, 77, 31, 12, 4, 2],
+    "/login": [0, 2, 9, 31, 64, 92, 71, 40, 22, 9, 1],
+  };
   const histogram = Object.entries(counts).map(([route, list]) => {
     let all = 0;
-    const lines = bounds.map((bound, at) => `request_seconds_bucket{route="${route}",le="${bound}"} ${(all += list[at])}\n`);
+    const lines = bounds.map(
+      (bound, at) => `request_seconds_bucket{route="${route}",le="${bound}"} ${(all += list[at])}\n`,
+    );
     return `${lines.join("")}request_seconds_bucket{route="${route}",le="+Inf"} ${all}\nrequest_seconds_sum{route="${route}"} ${(all * 0.21).toFixed(1)}\nrequest_seconds_count{route="${route}"} ${all}\n`;
   });
-  const quantiles = [[0.5, 0.012], [0.9, 0.051], [0.99, 0.34]].map(([rank, value]) => `rpc_seconds{quantile="${rank}"} ${value}\n`);
+  const quantiles = [
+    [0.5, 0.012],
+    [0.9, 0.051],
+    [0.99, 0.34],
+  ].map(([rank, value]) => `rpc_seconds{quantile="${rank}"} ${value}\n`);
   const body = [
-    "# HELP request_seconds Time of requests by route.\n# TYPE request_seconds histogram\n", ...histogram,
-    "# HELP rpc_seconds Time of calls to the ledger.\n# TYPE rpc_seconds summary\n", ...quantiles, "rpc_seconds_sum 17.2\nrpc_seconds_count 1200\n",
-    "# HELP batch_rows_total Rows by table.\n# TYPE batch_rows_total counter\n", 'batch_rows_total{table="orders"} 1.25e+06\nbatch_rows_total{table="users"} 48211\n',
+    "# HELP request_seconds Time of requests by route.\n# TYPE request_seconds histogram\n",
+    ...histogram,
+    "# HELP rpc_seconds Time of calls to the ledger.\n# TYPE rpc_seconds summary\n",
+    ...quantiles,
+    "rpc_seconds_sum 17.2\nrpc_seconds_count 1200\n",
+    "# HELP batch_rows_total Rows by table.\n# TYPE batch_rows_total counter\n",
+    'batch_rows_total{table="orders"} 1.25e+06\nbatch_rows_total{table="users"} 48211\n',
   ];
   const shown = { job: "billing", instance: "app1.example.com", dc: "fra" };
   await push(site, shown, body.join(""));

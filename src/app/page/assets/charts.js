@@ -9,8 +9,18 @@ const [WIDTH, HEIGHT] = [360, 96];
 export function buckets(metric) {
   if (Array.isArray(metric.buckets)) {
     return metric.buckets.map(([rule, lower, upper, count]) => {
-      const [open, close] = [["(", "]"], ["[", ")"], ["(", ")"], ["[", "]"]][rule];
-      return { lower: Number(lower), upper: Number(upper), count: Number(count), name: `${open}${lower}, ${upper}${close}` };
+      const [open, close] = [
+        ["(", "]"],
+        ["[", ")"],
+        ["(", ")"],
+        ["[", "]"],
+      ][rule];
+      return {
+        lower: Number(lower),
+        upper: Number(upper),
+        count: Number(count),
+        name: `${open}${lower}, ${upper}${close}`,
+      };
     });
   }
   const bound = (text) => (text === "+Inf" ? Infinity : Number(text));
@@ -19,7 +29,12 @@ export function buckets(metric) {
   return counts.map(([upper, count], at) => {
     const [below, before] = counts[at - 1] ?? ["-Inf", "0"];
     const name = at === 0 ? `≤ ${upper}` : upper === "+Inf" ? `> ${below}` : `(${below}, ${upper}]`;
-    return { lower: at === 0 ? -Infinity : bound(below), upper: bound(upper), count: Number(count) - Number(before), name };
+    return {
+      lower: at === 0 ? -Infinity : bound(below),
+      upper: bound(upper),
+      count: Number(count) - Number(before),
+      name,
+    };
   });
 }
 
@@ -49,15 +64,33 @@ export function histogram(list) {
   const share = (count) => `${rough(count)}${all > 0 ? `, ${((100 * count) / all).toFixed(1)} %` : ""}`;
   const bars = list.map(({ count, name }, at) => {
     const height = highest > 0 ? Math.max((HEIGHT * count) / highest, count > 0 ? 1.5 : 0) : 0;
-    return svg("g", { class: "bucket" },
+    return svg(
+      "g",
+      { class: "bucket" },
       svg("title", {}, `${name}: ${share(count)}`),
       svg("rect", { class: "area", x: at * step, y: 0, width: step, height: HEIGHT }),
-      svg("rect", { class: "bar", x: at * step + gap / 2, y: HEIGHT - height, width: Math.max(step - gap, 0.5), height }));
+      svg("rect", {
+        class: "bar",
+        x: at * step + gap / 2,
+        y: HEIGHT - height,
+        width: Math.max(step - gap, 0.5),
+        height,
+      }),
+    );
   });
   const fullest = list.find((bucket) => bucket.count === highest);
   const words = highest > 0 ? `most in ${fullest.name}: ${share(highest)}` : "all empty";
-  const chart = svg("svg", { class: "histogram", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": `Histogram of ${list.length} buckets, ${words}` },
-    bars, svg("path", { class: "axis", d: `M0 ${HEIGHT - 0.5}H${WIDTH}` }));
+  const chart = svg(
+    "svg",
+    {
+      class: "histogram",
+      viewBox: `0 0 ${WIDTH} ${HEIGHT}`,
+      role: "img",
+      "aria-label": `Histogram of ${list.length} buckets, ${words}`,
+    },
+    bars,
+    svg("path", { class: "axis", d: `M0 ${HEIGHT - 0.5}H${WIDTH}` }),
+  );
   return h("figure", { class: "chart" }, chart, axis(list));
 }
 
@@ -66,8 +99,11 @@ function axis(list) {
   const bounds = list.slice(0, -1).map((bucket, at) => [bucket.upper, at + 1]);
   const every = Math.ceil(bounds.length / 6) || 1;
   const shown = bounds.filter((_, at) => at % every === Math.floor(every / 2));
-  return svg("svg", { class: "bounds", viewBox: `0 0 ${WIDTH} 14`, "aria-hidden": "true" },
-    shown.map(([bound, at]) => svg("text", { x: (at * WIDTH) / list.length, y: 11 }, rough(bound))));
+  return svg(
+    "svg",
+    { class: "bounds", viewBox: `0 0 ${WIDTH} 14`, "aria-hidden": "true" },
+    shown.map(([bound, at]) => svg("text", { x: (at * WIDTH) / list.length, y: 11 }, rough(bound))),
+  );
 }
 
 // The quantiles of a summary as bars from zero.
@@ -80,13 +116,28 @@ export function summary(quantiles) {
   const rows = list.map(([rank, text], at) => {
     const value = Number(text);
     const [from, to] = [scale(Math.min(value, 0)), scale(Math.max(value, 0))];
-    return svg("g", { class: "bucket" },
+    return svg(
+      "g",
+      { class: "bucket" },
       svg("title", {}, `quantile ${rank}: ${text}`),
       svg("rect", { class: "area", x: 0, y: at * 20 + 2, width: WIDTH, height: 16 }),
-      Number.isFinite(value) && svg("rect", { class: "bar", x: from, y: at * 20 + 2, width: Math.max(to - from, 1), height: 16 }));
+      Number.isFinite(value) &&
+        svg("rect", { class: "bar", x: from, y: at * 20 + 2, width: Math.max(to - from, 1), height: 16 }),
+    );
   });
   const words = list.map(([rank, value]) => `${rank} is ${value}`).join(", ");
-  const chart = svg("svg", { class: "quantiles", viewBox: `0 0 ${WIDTH} ${height}`, preserveAspectRatio: "none", height, role: "img", "aria-label": `Quantiles: ${words}` }, rows);
+  const chart = svg(
+    "svg",
+    {
+      class: "quantiles",
+      viewBox: `0 0 ${WIDTH} ${height}`,
+      preserveAspectRatio: "none",
+      height,
+      role: "img",
+      "aria-label": `Quantiles: ${words}`,
+    },
+    rows,
+  );
   const names = list.map(([rank, value]) => h("div", {}, h("dt", {}, rank), h("dd", {}, value)));
   return h("figure", { class: "chart beside" }, h("dl", { class: "ranks" }, names), chart);
 }
@@ -107,8 +158,17 @@ export function line(points, { span, label, format }) {
   const areas = drawn.map((run) => `M${run[0].split(" ")[0]} 60L${run.join("L")}L${run.at(-1).split(" ")[0]} 60Z`);
   const last = known.at(-1)?.[1];
   const words = last === undefined ? "no value yet" : `now ${format(last)}, at most ${format(highest)}`;
-  return svg("svg", { class: "line", viewBox: "0 0 300 60", preserveAspectRatio: "none", role: "img", "aria-label": `${label}: ${words}` },
+  return svg(
+    "svg",
+    {
+      class: "line",
+      viewBox: "0 0 300 60",
+      preserveAspectRatio: "none",
+      role: "img",
+      "aria-label": `${label}: ${words}`,
+    },
     svg("path", { class: "axis", d: "M0 59.5H300M0 4.5H300" }),
     svg("path", { class: "fill", d: areas.join("") }),
-    svg("path", { class: "stroke", d: drawn.map((run) => `M${run.join("L")}`).join("") }));
+    svg("path", { class: "stroke", d: drawn.map((run) => `M${run.join("L")}`).join("") }),
+  );
 }

@@ -20,7 +20,8 @@ export function confirm({ title, text, action, word, act }) {
   const error = h("p", { class: "error", role: "alert", hidden: true });
   const progress = h("progress", { "aria-label": "Progress", hidden: true });
   const note = h("p", { class: "muted", role: "status" });
-  const field = word && h("input", { id: "dialog-word", autocomplete: "off", spellcheck: "false", inputmode: "numeric" });
+  const field =
+    word && h("input", { id: "dialog-word", autocomplete: "off", spellcheck: "false", inputmode: "numeric" });
   const yes = h("button", { type: "button", class: "danger" }, action);
   const no = h("button", { type: "button" }, "Cancel");
   const controller = new AbortController();
@@ -52,16 +53,18 @@ export function confirm({ title, text, action, word, act }) {
   field?.addEventListener("keydown", (event) => event.key === "Enter" && !yes.disabled && run());
   dialog.addEventListener("close", () => controller.abort(), { once: true });
   allow();
-  open([
-    h("h2", { id: "dialog-title" }, title),
-    h("div", { class: "dialog-text" }, text),
-    field && h("label", { for: "dialog-word" }, "Type ", h("b", {}, word), " to go on"),
-    field,
-    error,
-    progress,
-    note,
-    h("div", { class: "buttons" }, no, yes),
-  ].filter(Boolean));
+  open(
+    [
+      h("h2", { id: "dialog-title" }, title),
+      h("div", { class: "dialog-text" }, text),
+      field && h("label", { for: "dialog-word" }, "Type ", h("b", {}, word), " to go on"),
+      field,
+      error,
+      progress,
+      note,
+      h("div", { class: "buttons" }, no, yes),
+    ].filter(Boolean),
+  );
   (field ?? no).focus();
 }
 
@@ -88,7 +91,12 @@ const TERMS = [
 ];
 
 export function help() {
-  const rows = (list) => h("dl", { class: "keys" }, list.map(([key, text]) => h("div", {}, h("dt", {}, h("kbd", {}, key)), h("dd", {}, text))));
+  const rows = (list) =>
+    h(
+      "dl",
+      { class: "keys" },
+      list.map(([key, text]) => h("div", {}, h("dt", {}, h("kbd", {}, key)), h("dd", {}, text))),
+    );
   const close = h("button", { type: "button", onclick: () => dialog.close() }, "Close");
   open([
     h("h2", { id: "dialog-title" }, "Help"),

@@ -39,7 +39,12 @@ export function rough(number) {
   if (number === 0) return "0";
   const size = Math.abs(number);
   if (size >= 1e15 || size < 1e-4) return number.toExponential(2).replace(/\.?0+e/, "e");
-  for (const [unit, letter] of [[1e12, "T"], [1e9, "G"], [1e6, "M"], [1e4, "k"]]) {
+  for (const [unit, letter] of [
+    [1e12, "T"],
+    [1e9, "G"],
+    [1e6, "M"],
+    [1e4, "k"],
+  ]) {
     if (size >= unit) return `${trimmed((number / (letter === "k" ? 1e3 : unit)).toPrecision(3))}${letter}`;
   }
   return trimmed(number.toPrecision(size >= 1000 ? 4 : 3));
@@ -59,7 +64,13 @@ export function full(text) {
 
 // A span of time, seconds, in one word or two.
 export function span(seconds) {
-  const steps = [[60, 1, "s"], [3600, 60, "min"], [86400, 3600, "h"], [86400 * 60, 86400, "d"], [86400 * 730, 86400 * 30.44, "mo"]];
+  const steps = [
+    [60, 1, "s"],
+    [3600, 60, "min"],
+    [86400, 3600, "h"],
+    [86400 * 60, 86400, "d"],
+    [86400 * 730, 86400 * 30.44, "mo"],
+  ];
   for (const [below, unit, name] of steps) {
     if (seconds < below) return `${Math.floor(seconds / unit)} ${name}`;
   }
@@ -68,8 +79,16 @@ export function span(seconds) {
 
 // A longer span with its second unit: 3 d 4 h.
 export function longSpan(seconds) {
-  const parts = [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"]];
-  const first = Math.max(parts.findIndex(([unit]) => seconds >= unit), 0);
+  const parts = [
+    [86400, "d"],
+    [3600, "h"],
+    [60, "min"],
+    [1, "s"],
+  ];
+  const first = Math.max(
+    parts.findIndex(([unit]) => seconds >= unit),
+    0,
+  );
   const shown = parts.slice(first, first + 2).map(([unit, name], at) => {
     const rest = at === 0 ? seconds : seconds % parts[first][0];
     return `${Math.floor(rest / unit)} ${name}`;

@@ -64,7 +64,10 @@ function turnTheme() {
 }
 
 function showTheme() {
-  byId("theme").setAttribute("aria-label", `Theme: ${document.documentElement.dataset.theme ?? "as the system has it"}`);
+  byId("theme").setAttribute(
+    "aria-label",
+    `Theme: ${document.documentElement.dataset.theme ?? "as the system has it"}`,
+  );
 }
 
 byId("main").replaceChildren(...Object.values(views).map((one) => one.element));
@@ -87,9 +90,12 @@ listen(
   () => view,
 );
 live.start(() => view.refresh());
-gateway().then(({ flags }) => {
-  views.groups.setAdminApi(flags["web.enable-admin-api"] === "true");
-  byId("nav-metrics").setAttribute("href", `.${flags["web.telemetry-path"]}`);
-}, (error) => say(error.message));
+gateway().then(
+  ({ flags }) => {
+    views.groups.setAdminApi(flags["web.enable-admin-api"] === "true");
+    byId("nav-metrics").setAttribute("href", `.${flags["web.telemetry-path"]}`);
+  },
+  (error) => say(error.message),
+);
 await show(read(), history.state?.scroll ?? 0);
 performance.mark("interactive");

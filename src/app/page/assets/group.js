@@ -9,7 +9,11 @@ import { deleteGroup } from "./removal.js";
 import { go, href } from "./route.js";
 import { commands, copyButton } from "./shell.js";
 
-const TABS = [["", "Metrics"], ["text", "Text"], ["commands", "Commands"]];
+const TABS = [
+  ["", "Metrics"],
+  ["text", "Text"],
+  ["commands", "Commands"],
+];
 // Families that are drawn at once, and characters of text that are shown of a long one.
 const FAMILIES_PER_STEP = 50;
 const TEXT_SHOWN = 200000;
@@ -25,19 +29,38 @@ export class GroupView {
   constructor() {
     this.title = h("h1", { class: "chips wrap" });
     this.back = h("a", { class: "back", href: "./" }, "← Groups");
-    this.remove = h("button", { type: "button", class: "danger quiet", onclick: () => this.#delete() }, "Delete group…");
+    this.remove = h(
+      "button",
+      { type: "button", class: "danger quiet", onclick: () => this.#delete() },
+      "Delete group…",
+    );
     this.error = h("p", { class: "error", role: "alert", hidden: true });
     this.failure = h("div", { class: "failure", hidden: true });
     this.facts = h("dl", { class: "facts wide" });
     this.tabs = h("nav", { class: "tabs", "aria-label": "Parts of the group" });
-    this.filter = h("input", { type: "search", id: "families", placeholder: "Filter families", "aria-label": "Filter families by name or help", autocomplete: "off", spellcheck: "false", oninput: () => this.#drawFamilies() });
+    this.filter = h("input", {
+      type: "search",
+      id: "families",
+      placeholder: "Filter families",
+      "aria-label": "Filter families by name or help",
+      autocomplete: "off",
+      spellcheck: "false",
+      oninput: () => this.#drawFamilies(),
+    });
     this.list = h("div", { class: "families" });
     this.more = h("button", { type: "button", class: "more", onclick: () => this.#showMore() });
     this.metrics = h("div", { class: "part" }, h("div", { class: "search inside" }, this.filter), this.list, this.more);
     this.text = h("div", { class: "part" });
     this.commands = h("div", { class: "part" });
     this.content = h("div", {}, this.failure, this.facts, this.tabs, this.metrics, this.text, this.commands);
-    this.element = h("section", { class: "group", "aria-label": "Group" }, this.back, h("div", { class: "heading" }, this.title, this.remove), this.error, this.content);
+    this.element = h(
+      "section",
+      { class: "group", "aria-label": "Group" },
+      this.back,
+      h("div", { class: "heading" }, this.title, this.remove),
+      this.error,
+      this.content,
+    );
   }
 
   async show(route) {
@@ -130,7 +153,10 @@ export class GroupView {
     this.failure.classList.toggle("past", !isFailing);
     if (this.failure.hidden) return;
     const what = isFailing ? "The last push was refused " : "A push was refused, before the last one was accepted: ";
-    this.failure.replaceChildren(h("p", {}, what, age(failed)), h("pre", {}, failure ?? "The reason is not known any more."));
+    this.failure.replaceChildren(
+      h("p", {}, what, age(failed)),
+      h("pre", {}, failure ?? "The reason is not known any more."),
+    );
   }
 
   get #matching() {
@@ -155,7 +181,8 @@ export class GroupView {
     for (const name of this.#families.keys()) if (!group[name]) this.#families.delete(name);
     // Elements that stay where they are keep focus and open parts.
     const present = [...this.list.children];
-    if (present.length !== shown.length || present.some((element, at) => element !== shown[at])) this.list.replaceChildren(...shown);
+    if (present.length !== shown.length || present.some((element, at) => element !== shown[at]))
+      this.list.replaceChildren(...shown);
     this.more.hidden = names.length <= this.#drawn;
     setText(this.more, `Show more of ${count(names.length)} families`);
   }
@@ -166,17 +193,27 @@ export class GroupView {
   }
 
   #drawCommands(path) {
-    const rows = commands(path).map(([what, command]) => h("div", { class: "command" }, h("h2", {}, what), h("pre", { tabindex: 0, "aria-label": what }, command), copyButton(what, () => command)));
+    const rows = commands(path).map(([what, command]) =>
+      h(
+        "div",
+        { class: "command" },
+        h("h2", {}, what),
+        h("pre", { tabindex: 0, "aria-label": what }, command),
+        copyButton(what, () => command),
+      ),
+    );
     this.commands.replaceChildren(...rows);
   }
 
   // ---- parts ----
 
   #showTabs() {
-    this.tabs.replaceChildren(...TABS.map(([tab, name]) => {
-      const isCurrent = this.#route.tab === tab;
-      return h("a", { href: href({ ...this.#route, tab }), "aria-current": isCurrent ? "page" : null }, name);
-    }));
+    this.tabs.replaceChildren(
+      ...TABS.map(([tab, name]) => {
+        const isCurrent = this.#route.tab === tab;
+        return h("a", { href: href({ ...this.#route, tab }), "aria-current": isCurrent ? "page" : null }, name);
+      }),
+    );
   }
 
   async #showPart() {
@@ -191,10 +228,19 @@ export class GroupView {
       const whole = await text(`api/v1/groups/${data.path}`, this.#latest.next());
       this.#textOf = tag;
       const cut = whole.length > TEXT_SHOWN ? whole.lastIndexOf("\n", TEXT_SHOWN) + 1 : whole.length;
-      const note = cut < whole.length ? `The first ${bytes(cut)} of ${bytes(whole.length)}; all of it is copied.` : "As the scrape has it.";
+      const note =
+        cut < whole.length
+          ? `The first ${bytes(cut)} of ${bytes(whole.length)}; all of it is copied.`
+          : "As the scrape has it.";
       this.text.replaceChildren(
-        h("div", { class: "above" }, h("p", { class: "muted" }, note), copyButton("text of the group", () => whole)),
-        h("pre", { class: "exposition", tabindex: 0, "aria-label": "Exposition text" }, whole.slice(0, cut)));
+        h(
+          "div",
+          { class: "above" },
+          h("p", { class: "muted" }, note),
+          copyButton("text of the group", () => whole),
+        ),
+        h("pre", { class: "exposition", tabindex: 0, "aria-label": "Exposition text" }, whole.slice(0, cut)),
+      );
     } catch (error) {
       if (!isAbort(error)) this.text.replaceChildren(h("p", { class: "error", role: "alert" }, error.message));
     }
@@ -202,6 +248,8 @@ export class GroupView {
 
   #delete() {
     const { group, path, series } = this.#found.data;
-    deleteGroup({ labels: group.labels, path, series }, () => go({ ...this.#route, view: "groups", group: "", tab: "" }));
+    deleteGroup({ labels: group.labels, path, series }, () =>
+      go({ ...this.#route, view: "groups", group: "", tab: "" }),
+    );
   }
 }

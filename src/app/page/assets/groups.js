@@ -39,6 +39,7 @@ export class GroupsView {
       fetch: (offset, limit, signal) => this.#fetch(offset, limit, signal),
       fill: (row, group, index) => this.#fill(row, group, index),
       fail: (error) => this.#fail(error),
+      keyOf: (group) => group.path,
     });
     this.#build();
   }
@@ -48,7 +49,8 @@ export class GroupsView {
   show(route) {
     const isOther = ["search", "state", "sort"].some((name) => route[name] !== this.#route[name]);
     this.#route = route;
-    if (document.activeElement !== this.search || this.search.value.trim() !== route.search) this.search.value = route.search;
+    if (document.activeElement !== this.search || this.search.value.trim() !== route.search)
+      this.search.value = route.search;
     this.#showOrder();
     document.title = route.search ? `${route.search} – Prometheus Pushgateway` : "Prometheus Pushgateway";
     // What was shown before is shown at once, and brought up to date.
@@ -104,23 +106,65 @@ export class GroupsView {
     this.error = h("p", { id: "search-error", class: "error", role: "alert", hidden: true });
     this.all = h("button", { type: "button", onclick: () => this.#refine({ state: "" }) }, "All");
     this.failing = h("button", { type: "button", onclick: () => this.#refine({ state: "failing" }) }, "Failing");
-    this.order = h("select", { id: "order", "aria-label": "Order", onchange: () => this.#refine({ sort: this.order.value === "job" ? "" : this.order.value }) },
-      ORDERS.map(([value, text]) => h("option", { value }, text)));
-    this.remove = h("button", { type: "button", class: "danger quiet", id: "remove", onclick: () => this.#delete() }, "Delete…");
+    this.order = h(
+      "select",
+      {
+        id: "order",
+        "aria-label": "Order",
+        onchange: () => this.#refine({ sort: this.order.value === "job" ? "" : this.order.value }),
+      },
+      ORDERS.map(([value, text]) => h("option", { value }, text)),
+    );
+    this.remove = h(
+      "button",
+      { type: "button", class: "danger quiet", id: "remove", onclick: () => this.#delete() },
+      "Delete…",
+    );
     this.counts = h("p", { class: "counts", id: "counts", role: "status" });
-    this.headers = COLUMNS.map(({ name, sort }) => h("div", { role: "columnheader" },
-      sort ? h("button", { type: "button", onclick: () => this.#sortBy(sort) }, name, h("span", { class: "arrow", "aria-hidden": "true" })) : name));
+    this.headers = COLUMNS.map(({ name, sort }) =>
+      h(
+        "div",
+        { role: "columnheader" },
+        sort
+          ? h(
+              "button",
+              { type: "button", onclick: () => this.#sortBy(sort) },
+              name,
+              h("span", { class: "arrow", "aria-hidden": "true" }),
+            )
+          : name,
+      ),
+    );
     this.empty = h("p", { class: "note", id: "empty", hidden: true });
-    const head = h("div", { class: "row head", role: "row", "aria-rowindex": 1 }, this.headers, h("div", { role: "columnheader", class: "last" }, h("span", { class: "hidden" }, "Delete")));
-    this.table = h("div", { class: "table", role: "table", "aria-label": "Groups" }, h("div", { role: "rowgroup", class: "sticky" }, head), this.list.element);
-    this.element = h("section", { class: "groups", "aria-label": "Groups" },
+    const head = h(
+      "div",
+      { class: "row head", role: "row", "aria-rowindex": 1 },
+      this.headers,
+      h("div", { role: "columnheader", class: "last" }, h("span", { class: "hidden" }, "Delete")),
+    );
+    this.table = h(
+      "div",
+      { class: "table", role: "table", "aria-label": "Groups" },
+      h("div", { role: "rowgroup", class: "sticky" }, head),
+      this.list.element,
+    );
+    this.element = h(
+      "section",
+      { class: "groups", "aria-label": "Groups" },
       h("h1", { class: "hidden" }, "Groups"),
-      h("div", { class: "toolbar" },
+      h(
+        "div",
+        { class: "toolbar" },
         h("div", { class: "search", role: "search" }, this.search, h("kbd", { "aria-hidden": "true" }, "/")),
         h("div", { class: "choice", role: "group", "aria-label": "State of the last push" }, this.all, this.failing),
         this.order,
-        this.remove),
-      this.error, this.counts, this.table, this.empty);
+        this.remove,
+      ),
+      this.error,
+      this.counts,
+      this.table,
+      this.empty,
+    );
   }
 
   // ---- asking ----
@@ -184,7 +228,10 @@ export class GroupsView {
     const { groups, matching, series, failing } = this.#totals;
     const isAll = this.query.size === 0;
     const what = isAll ? counted(groups, "group") : `${count(matching)} of ${counted(groups, "group")}`;
-    setText(this.counts, `${what} · ${counted(series, "series", "series")}${failing ? ` · ${count(failing)} failing` : ""}`);
+    setText(
+      this.counts,
+      `${what} · ${counted(series, "series", "series")}${failing ? ` · ${count(failing)} failing` : ""}`,
+    );
     setText(this.failing, failing ? `Failing ${count(failing)}` : "Failing");
     this.failing.classList.toggle("some", failing > 0);
     this.table.setAttribute("aria-rowcount", matching + 1);
@@ -209,28 +256,52 @@ export class GroupsView {
   }
 
   #fill(row, group, index) {
-    if (row.group === group && row.isFilled) return;
-    row.isFilled = true;
-    row.group = group;
+    const shown = group ? JSON.stringify([group, this.#route]) : "";
+    if (row.shown === shown) return;
+    row.shown = shown;
     row.classList.toggle("failing", group !== undefined && !group.last_push_successful);
     if (!group) {
-      row.replaceChildren(h("div", { class: "cell labels loading", role: "cell" }, h("span", { class: "hidden" }, "Loading")));
+      const waiting = h("span", { class: "hidden" }, "Loading");
+      row.replaceChildren(h("div", { class: "cell labels loading", role: "cell" }, waiting));
       return;
     }
-    const link = row.querySelector("a");
-    const isFocused = link !== null && link === document.activeElement;
+    const focused = row.contains(document.activeElement) ? document.activeElement.localName : null;
     row.replaceChildren(...this.#cells(group, index));
-    if (isFocused) row.querySelector("a").focus({ preventScroll: true });
+    if (focused) row.querySelector(focused).focus({ preventScroll: true });
   }
 
   #cells(group, index) {
     const failed = !group.last_push_successful;
     const name = described(group.labels);
-    const reason = failed && h("div", { class: "reason", title: group.failure ?? "" }, group.failure ? briefly(group.failure) : "The last push was refused.");
-    const remove = h("button", { type: "button", class: "remove", "aria-label": `Delete ${name}`, title: "Delete this group (d)", onclick: () => this.#deleteAt(index) }, "×");
+    const reason =
+      failed &&
+      h(
+        "div",
+        { class: "reason", title: group.failure ?? "" },
+        group.failure ? briefly(group.failure) : "The last push was refused.",
+      );
+    const remove = h(
+      "button",
+      {
+        type: "button",
+        class: "remove",
+        "aria-label": `Delete ${name}`,
+        title: "Delete this group (d)",
+        onclick: () => this.#deleteAt(index),
+      },
+      "×",
+    );
     const cell = (kind, ...children) => h("div", { class: `cell ${kind}`, role: "cell" }, children);
     return [
-      cell("labels", h("a", { class: "chips", href: href({ ...this.#route, view: "group", group: group.path }) }, chips(group.labels)), reason),
+      cell(
+        "labels",
+        h(
+          "a",
+          { class: "chips", href: href({ ...this.#route, view: "group", group: group.path }) },
+          chips(group.labels),
+        ),
+        reason,
+      ),
       cell("pushed", age(group.pushed)),
       cell("failed", group.failed ? age(group.failed) : h("span", { class: "never" }, "–")),
       cell("series", count(group.series), h("span", { class: "unit" }, " series")),

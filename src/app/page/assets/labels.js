@@ -30,7 +30,9 @@ export function chipLinks(labels) {
 }
 
 export function described(labels) {
-  return pairs(labels).map(([name, value]) => `${name}=${JSON.stringify(value)}`).join(" ");
+  return pairs(labels)
+    .map(([name, value]) => `${name}=${JSON.stringify(value)}`)
+    .join(" ");
 }
 
 function quoted(text) {

@@ -14,6 +14,7 @@ export class List {
   #fetch;
   #fill;
   #fail;
+  #keyOf;
   #latest = new Latest();
   // The rows that exist, by their place in the list.
   #rows = new Map();
@@ -25,11 +26,12 @@ export class List {
   total = 0;
 
   // `fetch(offset, limit, signal)` gives `{ total, items }`; `fill(row, item, index)` shows an item in a row, an item
-  // that is not there yet as `undefined`; `fail(error)` shows what went wrong.
-  constructor(label, { fetch, fill, fail }) {
+  // that is not there yet as `undefined`; `fail(error)` shows what went wrong; `keyOf(item)` tells items apart.
+  constructor(label, { fetch, fill, fail, keyOf }) {
     this.#fetch = fetch;
     this.#fill = fill;
     this.#fail = fail;
+    this.#keyOf = keyOf;
     this.element = h("div", { class: "rows", role: "rowgroup", "aria-label": label });
     addEventListener("scroll", () => this.#scrolled(), { passive: true });
     addEventListener("resize", () => this.#resized());
@@ -147,6 +149,16 @@ export class List {
     this.element.insertBefore(row, next?.[1] ?? null);
   }
 
+  // The focus stays with its item, wherever in the list that is now.
+  #follow(key) {
+    for (const [index, row] of this.#rows) {
+      const item = this.item(index);
+      if (!item || this.#keyOf(item) !== key || row.contains(document.activeElement)) continue;
+      const isButton = document.activeElement.matches("button");
+      row.querySelector(isButton ? "button" : "a").focus({ preventScroll: true });
+    }
+  }
+
   async #load(isAnew) {
     if (this.#rowHeight === 0) this.#measure();
     const [from, to] = this.#sight();
@@ -158,12 +170,14 @@ export class List {
     const signal = this.#latest.next();
     try {
       const answer = await this.#fetch(first * PAGE, numbers.length * PAGE, signal);
+      const held = this.item(this.focused);
       if (this.#isStale) this.#pages.clear();
       this.#isStale = false;
       numbers.forEach((number, at) => this.#pages.set(number, answer.items.slice(at * PAGE, (at + 1) * PAGE)));
       this.total = answer.total;
       this.#setHeight();
       this.render();
+      if (held) this.#follow(this.#keyOf(held));
       this.#fail(null);
       // A shorter list may have moved other places into sight.
       const [now] = this.#sight();

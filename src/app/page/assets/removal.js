@@ -10,7 +10,10 @@ import { chips } from "./labels.js";
 export function deleteGroup(group, done) {
   confirm({
     title: "Delete this group?",
-    text: [h("p", { class: "chips wrap" }, chips(group.labels)), h("p", {}, `It holds ${counted(group.series, "series", "series")}. The next push to it makes it anew.`)],
+    text: [
+      h("p", { class: "chips wrap" }, chips(group.labels)),
+      h("p", {}, `It holds ${counted(group.series, "series", "series")}. The next push to it makes it anew.`),
+    ],
     action: "Delete group",
     act: async (_, signal) => {
       await change("DELETE", `metrics/${group.path}`, signal);

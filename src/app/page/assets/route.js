@@ -31,6 +31,15 @@ let show = () => {};
 export function follow(callback) {
   show = callback;
   history.scrollRestoration = "manual";
+  let timer = 0;
+  addEventListener(
+    "scroll",
+    () => {
+      clearTimeout(timer);
+      timer = setTimeout(noteScroll, 200);
+    },
+    { passive: true },
+  );
   addEventListener("popstate", (event) => show(read(), event.state?.scroll ?? 0));
   document.addEventListener("click", (event) => {
     const link = event.target.closest("a[href]");

@@ -43,5 +43,9 @@ function copyBySelection(text) {
 }
 
 export function copyButton(what, text) {
-  return h("button", { type: "button", class: "small", onclick: async () => copy(await text()), "aria-label": `Copy: ${what}` }, "Copy");
+  return h(
+    "button",
+    { type: "button", class: "small", onclick: async () => copy(await text()), "aria-label": `Copy: ${what}` },
+    "Copy",
+  );
 }

@@ -8,19 +8,52 @@ import { age, bytes, count, counted, exact, full, longSpan, rough, serverNow } f
 const EVERY_MS = 2000;
 const SPAN_MS = 5 * 60 * 1000;
 
-const BUILD = [["version", "Version"], ["revision", "Revision"], ["branch", "Branch"], ["buildUser", "Built by"], ["buildDate", "Built"], ["goVersion", "Compiler"]];
+const BUILD = [
+  ["version", "Version"],
+  ["revision", "Revision"],
+  ["branch", "Branch"],
+  ["buildUser", "Built by"],
+  ["buildDate", "Built"],
+  ["goVersion", "Compiler"],
+];
 
 const perSecond = (value) => `${rough(value)}/s`;
 const seconds = (value) => (value < 1 ? `${rough(value * 1000)} ms` : `${rough(value)} s`);
 
 // What is drawn over time: from a reading, and the one before with the seconds between them.
 const CHARTS = [
-  { label: "Pushes accepted", format: perSecond, of: (now, last, span) => last && (now.accepted - last.accepted) / span, note: (now) => `${count(now.accepted)} since the start` },
-  { label: "Pushes refused", format: perSecond, isBad: true, of: (now, last, span) => last && (now.refused - last.refused) / span, note: (now) => `${count(now.refused)} since the start` },
+  {
+    label: "Pushes accepted",
+    format: perSecond,
+    of: (now, last, span) => last && (now.accepted - last.accepted) / span,
+    note: (now) => `${count(now.accepted)} since the start`,
+  },
+  {
+    label: "Pushes refused",
+    format: perSecond,
+    isBad: true,
+    of: (now, last, span) => last && (now.refused - last.refused) / span,
+    note: (now) => `${count(now.refused)} since the start`,
+  },
   { label: "Push duration, p90", format: seconds, of: (now) => now.slowest, note: () => "of the last ten minutes" },
-  { label: "Stored text", format: bytes, of: (now) => now.bytes, note: (now) => `${counted(now.groups, "group")}, ${counted(now.pages, "page")}` },
-  { label: "Scrapes", format: perSecond, of: (now, last, span) => last && (now.scrapes - last.scrapes) / span, note: (now) => `${bytes(now.bytes)} each${now.packed ? `, ${bytes(now.packed)} with gzip` : ""}` },
-  { label: "Resident memory", format: bytes, of: (now) => now.memory, note: (now) => (now.cpu === null ? "" : `${rough(now.cpu)} s of CPU time`) },
+  {
+    label: "Stored text",
+    format: bytes,
+    of: (now) => now.bytes,
+    note: (now) => `${counted(now.groups, "group")}, ${counted(now.pages, "page")}`,
+  },
+  {
+    label: "Scrapes",
+    format: perSecond,
+    of: (now, last, span) => last && (now.scrapes - last.scrapes) / span,
+    note: (now) => `${bytes(now.bytes)} each${now.packed ? `, ${bytes(now.packed)} with gzip` : ""}`,
+  },
+  {
+    label: "Resident memory",
+    format: bytes,
+    of: (now) => now.memory,
+    note: (now) => (now.cpu === null ? "" : `${rough(now.cpu)} s of CPU time`),
+  },
 ];
 
 export class StatusView {
@@ -44,18 +77,68 @@ export class StatusView {
     this.flags = h("tbody", {});
     this.samples = h("tbody", {});
     this.cards = CHARTS.map(({ label, isBad }) => {
-      const card = { value: h("p", { class: "big" }, "–"), peak: h("p", { class: "muted" }), chart: h("div", { class: "plot" }), note: h("p", { class: "muted" }, " ") };
-      card.element = h("section", { class: isBad ? "card bad" : "card", "aria-label": label }, h("header", {}, h("h2", {}, label), card.peak), card.value, card.chart, card.note);
+      const card = {
+        value: h("p", { class: "big" }, "–"),
+        peak: h("p", { class: "muted" }),
+        chart: h("div", { class: "plot" }),
+        note: h("p", { class: "muted" }, " "),
+      };
+      card.element = h(
+        "section",
+        { class: isBad ? "card bad" : "card", "aria-label": label },
+        h("header", {}, h("h2", {}, label), card.peak),
+        card.value,
+        card.chart,
+        card.note,
+      );
       return card;
     });
-    const table = (name, heads, body) => h("table", { class: "plain", "aria-label": name }, h("thead", {}, h("tr", {}, heads.map((head) => h("th", { scope: "col" }, head)))), body);
-    this.element = h("section", { class: "status", "aria-label": "Status" },
-      h("h1", { class: "hidden" }, "Status"), this.error,
-      h("div", { class: "cards" }, this.cards.map((card) => card.element)),
-      h("div", { class: "columns" },
-        h("section", { class: "box" }, h("h2", {}, "This gateway"), this.build, h("h2", {}, "Persistence"), this.persistence, this.writes),
-        h("section", { class: "box" }, h("h2", {}, "Flags"), table("Flags", ["Flag", "Value"], this.flags))),
-      h("details", { class: "box" }, h("summary", {}, "All own metrics"), table("Own metrics", ["Sample", "Value"], this.samples)));
+    const table = (name, heads, body) =>
+      h(
+        "table",
+        { class: "plain", "aria-label": name },
+        h(
+          "thead",
+          {},
+          h(
+            "tr",
+            {},
+            heads.map((head) => h("th", { scope: "col" }, head)),
+          ),
+        ),
+        body,
+      );
+    this.element = h(
+      "section",
+      { class: "status", "aria-label": "Status" },
+      h("h1", { class: "hidden" }, "Status"),
+      this.error,
+      h(
+        "div",
+        { class: "cards" },
+        this.cards.map((card) => card.element),
+      ),
+      h(
+        "div",
+        { class: "columns" },
+        h(
+          "section",
+          { class: "box" },
+          h("h2", {}, "This gateway"),
+          this.build,
+          h("h2", {}, "Persistence"),
+          this.persistence,
+          this.writes,
+        ),
+        h("section", { class: "box" }, h("h2", {}, "Flags"), table("Flags", ["Flag", "Value"], this.flags)),
+      ),
+      h(
+        "details",
+        { class: "box" },
+        h("summary", {}, "All own metrics"),
+        table("Own metrics", ["Sample", "Value"], this.samples),
+      ),
+    );
   }
 
   async show() {
@@ -109,15 +192,31 @@ export class StatusView {
     this.build.replaceChildren(
       ...rows.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))),
       h("div", {}, h("dt", {}, "Started"), h("dd", {}, exact(started))),
-      h("div", {}, h("dt", {}, "Uptime"), this.uptime));
+      h("div", {}, h("dt", {}, "Uptime"), this.uptime),
+    );
     const file = flags["persistence.file"];
-    this.persistence.replaceChildren(file
-      ? h("p", {}, "Written to ", h("code", {}, file), `, at most every ${flags["persistence.interval"]}.`)
-      : h("p", {}, "In memory only: a restart loses what was pushed. ", h("code", {}, "--persistence.file"), " keeps it."));
-    this.flags.replaceChildren(...Object.entries(flags).map(([name, value]) => {
-      const isChanged = changed.includes(name);
-      return h("tr", { class: isChanged ? "changed" : null }, h("th", { scope: "row" }, `--${name}`, isChanged && h("span", { class: "mark" }, "changed")), h("td", {}, value === "" ? h("span", { class: "never" }, "empty") : value));
-    }));
+    this.persistence.replaceChildren(
+      file
+        ? h("p", {}, "Written to ", h("code", {}, file), `, at most every ${flags["persistence.interval"]}.`)
+        : h(
+            "p",
+            {},
+            "In memory only: a restart loses what was pushed. ",
+            h("code", {}, "--persistence.file"),
+            " keeps it.",
+          ),
+    );
+    this.flags.replaceChildren(
+      ...Object.entries(flags).map(([name, value]) => {
+        const isChanged = changed.includes(name);
+        return h(
+          "tr",
+          { class: isChanged ? "changed" : null },
+          h("th", { scope: "row" }, `--${name}`, isChanged && h("span", { class: "mark" }, "changed")),
+          h("td", {}, value === "" ? h("span", { class: "never" }, "empty") : value),
+        );
+      }),
+    );
   }
 
   #draw({ families }) {
@@ -139,22 +238,44 @@ export class StatusView {
       setText(card.peak, known.length > 1 ? `at most ${format(Math.max(...known))}` : "");
       card.chart.replaceChildren(line(points, { span: SPAN_MS, label, format }));
     });
-    const writes = Object.entries(families).filter(([name]) => /persist/.test(name)).flatMap(([, family]) => family.samples);
-    this.writes.replaceChildren(...writes.map(({ name, value }) => h("div", {}, h("dt", {}, name), h("dd", {}, full(value)))));
-    this.samples.replaceChildren(...Object.values(families).flatMap(({ help, samples }) => samples.map(({ name, labels, value }) => {
-      const shown = Object.entries(labels).map(([label, text]) => `${label}="${text}"`).join(", ");
-      return h("tr", { title: help }, h("th", { scope: "row" }, name, shown && h("span", { class: "muted" }, `{${shown}}`)), h("td", {}, full(value)));
-    })));
+    const writes = Object.entries(families)
+      .filter(([name]) => /persist/.test(name))
+      .flatMap(([, family]) => family.samples);
+    this.writes.replaceChildren(
+      ...writes.map(({ name, value }) => h("div", {}, h("dt", {}, name), h("dd", {}, full(value)))),
+    );
+    this.samples.replaceChildren(
+      ...Object.values(families).flatMap(({ help, samples }) =>
+        samples.map(({ name, labels, value }) => {
+          const shown = Object.entries(labels)
+            .map(([label, text]) => `${label}="${text}"`)
+            .join(", ");
+          return h(
+            "tr",
+            { title: help },
+            h("th", { scope: "row" }, name, shown && h("span", { class: "muted" }, `{${shown}}`)),
+            h("td", {}, full(value)),
+          );
+        }),
+      ),
+    );
   }
 }
 
 // The numbers that are drawn, out of what the gateway tells of itself.
 function reading({ families, store }) {
   const samples = (name) => families[name]?.samples ?? [];
-  const sum = (name, isCounted) => samples(name).filter(({ labels }) => isCounted(labels)).reduce((all, { value }) => all + Number(value), 0);
-  const requests = (isCounted) => sum("pushgateway_http_requests_total", (labels) => labels.handler === "push" && isCounted(labels.code));
+  const sum = (name, isCounted) =>
+    samples(name)
+      .filter(({ labels }) => isCounted(labels))
+      .reduce((all, { value }) => all + Number(value), 0);
+  const requests = (isCounted) =>
+    sum("pushgateway_http_requests_total", (labels) => labels.handler === "push" && isCounted(labels.code));
   const only = (name) => (samples(name).length ? Number(samples(name)[0].value) : null);
-  const slow = samples("pushgateway_http_push_duration_seconds").filter(({ labels }) => labels.quantile === "0.9").map(({ value }) => Number(value)).filter(Number.isFinite);
+  const slow = samples("pushgateway_http_push_duration_seconds")
+    .filter(({ labels }) => labels.quantile === "0.9")
+    .map(({ value }) => Number(value))
+    .filter(Number.isFinite);
   return {
     time: Date.now(),
     accepted: requests((code) => code < "300"),
