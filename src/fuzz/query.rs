@@ -1,6 +1,8 @@
-//! Fuzzes the query of `/api/v1/groups`: what is read, found and listed is what a plain reading of the query says.
+//! Fuzzes the queries of `/api/v1/groups` and `/api/v1/groups/delete`: what is read, found, listed and chosen is what a
+//! plain reading of the query says.
 
 use crate::app::query::groups::{Selection, path};
+use crate::app::query::removal::{Chosen, Removal};
 use crate::app::query::stream::JsonBody;
 use crate::exposition::text::Parser;
 use crate::limits::{GROUPS_LISTED_DEFAULT, GROUPS_LISTED_MAX, QUERY_BYTES_MAX, SEARCH_TERMS_MAX};
@@ -23,8 +25,10 @@ const PUSHES: [(&[(&str, &str)], &str); 8] = [
 /// Reads `data` as the query and lists the groups that it asks for.
 ///
 /// # Panics
-/// If the plain reading refuses what is accepted, or the other way round, or lists other groups.
+/// If the plain reading refuses what is accepted, or the other way round, or lists other groups; and if others are
+/// chosen to be deleted than are listed.
 pub fn query_string(data: &[u8]) {
+    removal(data);
     let plain = Query::read(data);
     match Selection::parse(data) {
         Ok(selection) => {
@@ -41,6 +45,32 @@ pub fn query_string(data: &[u8]) {
             assert!(error.to_string().len() < 200 + 12 * data.len().min(QUERY_BYTES_MAX));
         }
     }
+}
+
+/// Groups that are chosen to be deleted are those that the list shows for the same search.
+fn removal(data: &[u8]) {
+    let Ok(removal) = Removal::parse(data) else { return };
+    let parts = data.split(|byte| *byte == b'&').filter(|part| !part.starts_with(b"expect"));
+    let listed = Selection::parse(&parts.collect::<Vec<_>>().join(&b'&')).map(|selection| {
+        let (store, mut out) = (store(), Vec::new());
+        let mut list = JsonBody::List(selection.select(&store, Names::Classic));
+        while list.write(&store, &mut out) {}
+        String::from_utf8(out).expect("JSON is UTF-8")
+    });
+    // A name may be written with escapes; then there is nothing to compare with.
+    let Ok(listed) = listed else { return };
+    let store = store();
+    let matching = match removal.choose(&store) {
+        Chosen::Groups { keys, left } => {
+            for group in keys.iter().map(|key| store.group(key).expect("only what is there is chosen")) {
+                let path = path(&group, Names::Classic);
+                assert!(listed.contains(&format!("\"path\":\"{path}\"")), "{path}: {}", data.escape_ascii());
+            }
+            keys.len() + left
+        }
+        Chosen::Unexpected { matching } => matching,
+    };
+    assert!(listed.contains(&format!("\"matching\":{matching},")), "{matching}: {}", data.escape_ascii());
 }
 
 fn store() -> Store {

@@ -156,8 +156,8 @@ export class StatusView {
   }
 
   async refresh() {
-    if (this.#readings.length && Date.now() - this.#readings.at(-1).time < EVERY_MS / 2) return;
-    await this.#read();
+    // Otherwise it is read at its own, even pace: rates over uneven spans jump.
+    if (!this.#isLive()) await this.#read();
   }
 
   key() {
