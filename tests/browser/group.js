@@ -102,6 +102,32 @@ check("group: its text is that of the gateway, and all of it is copied", async (
   }
 });
 
+check("group: copying works without a secure origin, too", async (tools) => {
+  await fill(tools.few);
+  const page = await tools.open(tools.few);
+  await page.addInitScript(() => Object.defineProperty(navigator, "clipboard", { value: undefined }));
+  await page.goto(`${tools.few}?group=job/charts&tab=commands`);
+  const command = await page.locator(".command pre").first().textContent();
+  await page.locator(".command button").first().click();
+  await eventually(() => page.textContent("#said"), "Copied.");
+  const reader = await page.context().newPage();
+  await reader.goto(`${tools.few}-/healthy`);
+  assert.equal(await reader.evaluate(() => navigator.clipboard.readText()), command);
+});
+
+check(
+  "group: an address that names no group says so",
+  async (tools) => {
+    const page = await tools.open(tools.few);
+    for (const name of ["job/none", "nothing", "job/a/b", "../status", "job/%2e%2e/%2E/x", "job/%", "job/x?y#z"]) {
+      await page.goto(`${tools.few}?group=${encodeURIComponent(name)}`);
+      await page.waitForSelector(".group .error");
+      assert.match(await page.textContent(".group .error"), /^(This group is not there|odd number|400 Bad)/, name);
+    }
+  },
+  /status of 40[04]/,
+);
+
 check("group: the commands do what they say, whatever the labels are", async (tools) => {
   await fill(tools.few);
   for (const labels of [{ job: "charts" }, ...ODD]) {

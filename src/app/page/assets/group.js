@@ -1,6 +1,6 @@
 // The view of one group: what it holds, its text, and the commands to push to it and to delete it.
 
-import { changed, isAbort, Latest, text } from "./api.js";
+import { changed, isAbort, Latest, Refused, text } from "./api.js";
 import { h, setText } from "./dom.js";
 import { age, bytes, count } from "./format.js";
 import { FamilyView } from "./family.js";
@@ -83,6 +83,8 @@ export class GroupView {
   async refresh() {
     const { group } = this.#route;
     try {
+      // Addresses can be written by hand; this one would lead elsewhere.
+      if (/(^|\/)(\.|%2e){1,2}(\/|$)/i.test(group)) throw new Refused(404, "");
       const answer = await changed(`api/v1/groups/${group}`, this.#found?.tag, this.#latest.next());
       if (answer) {
         this.#found = answer;
