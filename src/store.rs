@@ -12,6 +12,7 @@ mod compress;
 mod detail;
 mod discard;
 mod entry;
+mod headers;
 mod key;
 mod line;
 mod pages;
@@ -49,7 +50,6 @@ pub use times::PushTime;
 pub use view::{FamilyView, GroupSnapshot, GroupView, LineCursor, Lines};
 
 use crate::limits::{DISCARDS_PER_TURN_MAX, FAILURE_REASON_BYTES_MAX, WIPES_PENDING_MAX};
-use crate::model::escape::write_header;
 use crate::model::number;
 use crate::model::sample::Kind;
 use crate::model::time::Timestamp;
@@ -624,83 +624,5 @@ impl Store {
         if family.holders == 0 && family.own.is_none() {
             self.catalog.remove_family(id);
         }
-    }
-
-    // ---- headers ----
-
-    /// Takes over the help that a group pushed with a family; whether the one shown changes. The one shown is always
-    /// that of some group, if any has one.
-    fn update_help(&mut self, entry: Entry, help: Option<&[u8]>) -> bool {
-        let family = self.catalog.family(entry.family);
-        let is_own = family.own.is_some();
-        let shown = family.help.as_ref().filter(|shown| Some(&***shown) == help).cloned();
-        let holding = self.catalog.held_mut(entry);
-        if holding.home.is_none() {
-            holding.help = None;
-        }
-        if holding.help.as_deref() == help {
-            return false;
-        }
-        holding.help = shown.or_else(|| help.map(Rc::from));
-        let pushed = holding.help.clone();
-        if is_own {
-            return false;
-        }
-        let family = self.catalog.family_mut(entry.family);
-        if family.help.is_none() {
-            family.help = pushed;
-            return family.help.is_some();
-        }
-        drop(pushed);
-        self.repair_help(entry.family)
-    }
-
-    /// Chooses another help text for a family if no group has the one that is shown; whether it did.
-    fn repair_help(&mut self, id: FamilyId) -> bool {
-        let family = self.catalog.family(id);
-        let is_lost = family.own.is_none() && family.help.as_ref().is_some_and(|help| Rc::strong_count(help) == 1);
-        if is_lost {
-            let mut groups = self.pages.groups_of(&self.catalog, id);
-            let found = groups.find_map(|group| Some((group, self.catalog.group(group).holding(id)?.help.clone()?)));
-            drop(groups);
-            if let Some((group, _)) = &found {
-                self.restated.push(self.catalog.group(*group).key.clone());
-            }
-            self.catalog.family_mut(id).help = found.map(|(_, help)| help);
-        }
-        is_lost
-    }
-
-    /// Some group shows nothing of a family any more: takes its header away, or writes it anew if its kind changes or
-    /// its help text was that of the group.
-    fn repair_header(&mut self, id: FamilyId, kind_changes: bool) {
-        let family = self.catalog.family_mut(id);
-        if family.shown > 0 {
-            if self.repair_help(id) || kind_changes {
-                self.show_header(id);
-            }
-            return;
-        }
-        if family.own.is_none() {
-            family.help = None;
-        }
-        if family.header.is_some() {
-            self.pages.remove(&mut self.catalog, Entry::header(id));
-        }
-    }
-
-    fn show_header_if_new(&mut self, id: FamilyId) {
-        if self.catalog.family(id).header.is_none() {
-            self.show_header(id);
-        }
-    }
-
-    /// Writes `# HELP` and `# TYPE` of a family (SPEC 7.4).
-    fn show_header(&mut self, id: FamilyId) {
-        let Self { catalog, text, .. } = self;
-        let family = catalog.family(id);
-        text.clear();
-        write_header(text, &family.name, family.kind, family.help.as_deref());
-        self.pages.put(&mut self.catalog, Entry::header(id), EntryText::Shared(&self.text));
     }
 }

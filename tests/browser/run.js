@@ -2,8 +2,8 @@
 //
 // usage: NODE_PATH=<directory of modules> node run.js FEW MANY [--pictures DIRECTORY] [--only TEXT]
 //
-// FEW is the address of a gateway with the admin API on, which the checks fill and empty; MANY that of one with 20,000
-// groups, a line of its own for each of eight jobs. Exits with 1 if a check failed.
+// FEW is the address of a gateway with the admin API on, which the checks fill and empty; MANY that of one with the
+// 20,000 groups that tests/it/browser.rs pushes. Pictures of every view go to DIRECTORY. Exits with 1 if a check failed.
 "use strict";
 
 const { run } = require("./harness");

@@ -17,6 +17,12 @@ const BUILD = [
   ["goVersion", "Compiler"],
 ];
 
+// When changes get into the persistence file.
+const when = (flags) =>
+  flags["persistence.sync"] === "always"
+    ? " before changes are answered."
+    : `, at most every ${flags["persistence.interval"]}.`;
+
 const perSecond = (value) => `${rough(value)}/s`;
 const seconds = (value) => (value < 1 ? `${rough(value * 1000)} ms` : `${rough(value)} s`);
 
@@ -197,7 +203,7 @@ export class StatusView {
     const file = flags["persistence.file"];
     this.persistence.replaceChildren(
       file
-        ? h("p", {}, "Written to ", h("code", {}, file), `, at most every ${flags["persistence.interval"]}.`)
+        ? h("p", {}, "Written to ", h("code", {}, file), when(flags))
         : h(
             "p",
             {},
