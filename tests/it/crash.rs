@@ -231,8 +231,8 @@ fn damage_behind_a_kill_is_recovered_or_found() {
 fn large_groups_are_whole_whenever_the_gateway_is_killed() {
     let shape = Shape { groups: 2, connections: 2, families: 1, samples: 100_000 };
     let mut driver = Driver::new("large", shape, Random::for_test(8));
-    for _ in 0..rounds().div_ceil(8) {
-        driver.round(4000);
+    for _ in 0..rounds().div_ceil(10) {
+        driver.round(3000);
         driver.check().unwrap_or_else(|why| panic!("{why}"));
     }
     println!("{:?}", driver.tally);

@@ -139,7 +139,7 @@ fn a_disk_that_fails_now_and_then_loses_nothing() {
     let home = Home::new("flaky");
     let mut accepted = [None; 6];
     let mut tried = vec![Vec::new(); 6];
-    for round in 0..3u64 {
+    for round in 0..2u64 {
         let mut server = home.start(&[]);
         for step in 0..120 {
             if step % 20 == 10 {

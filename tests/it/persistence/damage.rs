@@ -11,7 +11,7 @@ use super::{end, send, send_everything};
 use crate::kept::{self, Home, Shown, Start};
 
 /// How many places of each file are changed; `PUSHGATEWAY_FLIPS` takes more.
-const FLIPS: u64 = 60;
+const FLIPS: u64 = 40;
 
 /// The header of the database, where everything begins and single bits decide.
 const HEADER_BYTES: u64 = 320;
