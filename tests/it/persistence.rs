@@ -192,6 +192,24 @@ fn the_help_that_is_shown_stays() {
     Shown::of(&home.start(&[])).assert_same(&before, "behind another restart");
 }
 
+/// Any interval that is accepted works, at whose end the gateway commits everything.
+#[test]
+fn odd_intervals_lose_nothing() {
+    for interval in ["0s", "-1s", "1ns", "2562047h47m16s"] {
+        let home = Home::new("odd");
+        let flags = ["--persistence.sync=interval", &format!("--persistence.interval={interval}")];
+        let mut server = home.start(&flags);
+        assert_eq!(send(&server, "PUT", "job/a", "a 1\n"), Some(200));
+        assert_eq!(send(&server, "PUT", "job/b", "a 1\n"), Some(200));
+        let before = Shown::of(&server);
+        let cpu = kept::own(&server, "process_cpu_seconds_total");
+        thread::sleep(Duration::from_millis(300));
+        assert!(kept::own(&server, "process_cpu_seconds_total") - cpu < 0.25, "{interval}: it is never at rest");
+        end(&mut server, "TERM");
+        Shown::of(&home.start(&[])).assert_same(&before, interval);
+    }
+}
+
 /// SPEC 12.1: an interval behind the start of the last write, at first that of the process; at once if that is past.
 #[test]
 fn interval_is_the_least_distance_of_two_writes() {
