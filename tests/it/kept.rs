@@ -156,8 +156,10 @@ impl Shown {
 
     /// With all times taken out.
     pub fn without_times(&self) -> Shown {
-        // How long the lines of a group are depends on the digits of its times.
-        let times = regex::Regex::new(r#"\d{4}-\d\d-\d\dT[^"]*|\b1\.\d+e\+09|"bytes":\d+"#).expect("it is a pattern");
+        // How long the lines of a group are depends on the digits of its times, and which error stands first in a reason
+        // says nothing.
+        let times = r#"\d{4}-\d\d-\d\dT[^"]*|\b1\.\d+e\+09|"bytes":\d+|"failure":"(?:[^"\\]|\\.)*""#;
+        let times = regex::Regex::new(times).expect("it is a pattern");
         let number = regex::Regex::new(r"(push_(?:failure_)?time_seconds\{.*\}) [1-9].*").expect("it is a pattern");
         let clean = |text: &str| times.replace_all(text, "TIME").into_owned();
         let lines: Vec<_> = self.protobuf.lines().filter(|line| !line.contains("push_")).collect();
