@@ -37,6 +37,12 @@ pub const FAMILY_BUFFERED_BYTES_MAX: usize = 256 << 10;
 /// moving half a page on a change of length costs less than a system call.
 pub const PAGE_BYTES: usize = 32 << 10;
 
+/// Steps in which the memory of a page grows, bytes.
+pub const PAGE_STEP_BYTES: usize = 4 << 10;
+
+/// Slots by which the directory of a page grows, beside an eighth of what it has.
+pub const SLOTS_STEP: usize = 4;
+
 /// An entry longer than this, bytes, gets pages of its own; shorter ones share pages.
 pub const ENTRY_SHARED_BYTES_MAX: usize = PAGE_BYTES / 2;
 

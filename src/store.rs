@@ -576,6 +576,7 @@ impl Store {
 
     /// Notes that the group holds these families from now on; their text is still to be written.
     fn add_holdings(&mut self, group: GroupId, families: &[(FamilyId, Kind)]) {
+        self.catalog.group_mut(group).holdings.reserve_exact(families.len());
         for (family, kind) in families.iter().copied() {
             let written = Timestamp::default();
             let holding = Holding { family, kind, metrics: 1, home: None, help: None, written };

@@ -23,7 +23,7 @@ use slab::Slab;
 use super::catalog::Catalog;
 use super::compress::PageText;
 use super::entry::{Entry, EntryText, FamilyId, GroupId, Home, PageId};
-use crate::limits::{PAGE_BYTES, PAGE_MERGE_BYTES_MAX, PAGE_SPARSE_BYTES};
+use crate::limits::{PAGE_BYTES, PAGE_MERGE_BYTES_MAX, PAGE_SPARSE_BYTES, PAGE_STEP_BYTES, SLOTS_STEP};
 
 /// One page.
 #[derive(Debug)]
@@ -32,6 +32,8 @@ pub struct Page {
     /// Invariant: never empty, in the order of the catalog, starts ascending from 0. One slot in a run.
     slots: Vec<Slot>,
     kind: PageKind,
+    /// Where an entry was last put in. Groups tend to come in the order of their keys, and the next one right behind it.
+    last_insertion: u16,
 }
 
 /// Which entries a page takes.
@@ -68,7 +70,7 @@ impl Page {
     /// The text, no longer shared with any snapshot.
     fn text_mut(&mut self) -> &mut Vec<u8> {
         if Rc::get_mut(&mut self.text).is_none() {
-            let mut copy = Vec::with_capacity(PAGE_BYTES);
+            let mut copy = Vec::with_capacity(capacity_for(self.text.len()));
             copy.extend_from_slice(&self.text);
             self.text = Rc::new(PageText::new(copy, self.text.is_own()));
         }
@@ -81,7 +83,11 @@ impl Page {
         let (old_len, tail) = (text.len(), range.end);
         let new_end = range.start + bytes.len();
         if new_end > tail {
-            text.resize(old_len + (new_end - tail), 0);
+            let len = old_len + (new_end - tail);
+            if len > text.capacity() {
+                text.reserve_exact(capacity_for(len) - old_len);
+            }
+            text.resize(len, 0);
         }
         if new_end != tail {
             text.copy_within(tail..old_len, new_end);
@@ -90,11 +96,25 @@ impl Page {
         text[range.start..new_end].copy_from_slice(bytes);
     }
 
+    fn insert_slot(&mut self, at: usize, slot: Slot) {
+        if self.slots.len() == self.slots.capacity() {
+            // Doubled lists would be half empty, and pages have more slots the shorter their entries are.
+            self.slots.reserve_exact(SLOTS_STEP + self.slots.len() / 8);
+        }
+        self.slots.insert(at, slot);
+        self.last_insertion = at as u16;
+    }
+
     fn shift(&mut self, from_slot: usize, old_end: usize, new_end: usize) {
         for slot in &mut self.slots[from_slot..] {
             slot.start = (slot.start as usize - old_end + new_end) as u32;
         }
     }
+}
+
+/// Memory for the text of a page: some more than it takes, so that it can change a little where it is.
+fn capacity_for(bytes: usize) -> usize {
+    (bytes + PAGE_STEP_BYTES / 4).next_multiple_of(PAGE_STEP_BYTES).min(PAGE_BYTES).max(bytes)
 }
 
 /// All pages, in order.
@@ -243,7 +263,7 @@ impl Pages {
     pub fn put(&mut self, catalog: &mut Catalog, entry: Entry, text: EntryText<'_>) {
         if let Some(home) = catalog.home(entry) {
             if let EntryText::Shared(bytes) = &text
-                && self.replace(entry, home, bytes)
+                && self.replace(catalog, entry, home, bytes)
             {
                 return;
             }
@@ -286,12 +306,15 @@ impl Pages {
     // ---- changing shared pages ----
 
     /// Writes over the text of an entry where it stands; `false` if it does not fit there.
-    fn replace(&mut self, entry: Entry, home: Home, bytes: &[u8]) -> bool {
+    fn replace(&mut self, catalog: &mut Catalog, entry: Entry, home: Home, bytes: &[u8]) -> bool {
         let page = &mut self.arena[home.page.0 as usize];
         if page.is_run() {
             return false;
         }
         let slot = page.slot_of(entry, home.slot);
+        if slot != usize::from(home.slot) {
+            catalog.set_home(entry, Some(Home { slot: slot as u16, ..home }));
+        }
         let range = page.range(slot);
         if page.text[range.clone()] == *bytes {
             return true; // The page stays clean: neither copied nor compressed again.
@@ -328,7 +351,7 @@ impl Pages {
                 self.insert_at(catalog, page, 0, entry, bytes);
             }
             _ => {
-                let page = self.add_page(Vec::with_capacity(PAGE_BYTES), Vec::new(), kind);
+                let page = self.add_page(Vec::new(), Vec::new(), kind);
                 self.order.insert(at, page);
                 self.insert_at(catalog, page, 0, entry, bytes);
             }
@@ -340,20 +363,26 @@ impl Pages {
         let start = page.slots.get(slot).map_or(page.text.len(), |slot| slot.start as usize);
         page.splice(start..start, bytes);
         page.shift(slot, start, start + bytes.len());
-        page.slots.insert(slot, Slot { entry, start: start as u32 });
+        page.insert_slot(slot, Slot { entry, start: start as u32 });
         self.bytes += bytes.len() as u64;
         catalog.set_home(entry, Some(Home { page: id, slot: slot as u16 }));
     }
 
-    /// Splits the full page at place `at` in the middle of its text, then inserts into the half that `slot` is in.
+    /// Splits the full page at place `at`, then inserts into the part that `slot` is in: in the middle of its text, or
+    /// behind the last insertion if the entry goes there, which leaves pages full behind entries that come in order.
     fn split_and_insert(&mut self, catalog: &mut Catalog, at: usize, slot: usize, entry: Entry, bytes: &[u8]) {
         let id = self.order[at];
         let page = self.page(id);
         let middle = (page.text.len() / 2) as u32;
-        let cut = page.slots.partition_point(|slot| slot.start < middle).clamp(1, page.slots.len() - 1);
+        let is_in_order = slot == usize::from(page.last_insertion) + 1;
+        let cut = if is_in_order { slot } else { page.slots.partition_point(|slot| slot.start < middle) };
+        let cut = cut.clamp(1, page.slots.len() - 1);
         let right = self.split(catalog, at, cut);
-        let (target, slot) = if slot <= cut { (id, slot) } else { (right, slot - cut) };
-        self.insert_at(catalog, target, slot, entry, bytes);
+        if slot < cut || (slot == cut && self.page(id).text.len() + bytes.len() <= PAGE_BYTES) {
+            self.insert_at(catalog, id, slot, entry, bytes);
+        } else {
+            self.insert_at(catalog, right, slot - cut, entry, bytes);
+        }
     }
 
     /// Moves the entries from slot `cut` on of the page at place `at` to a new page behind it.
@@ -364,9 +393,12 @@ impl Pages {
         for slot in &mut slots {
             slot.start -= cut_text as u32;
         }
-        let mut text = Vec::with_capacity(PAGE_BYTES);
+        page.slots.shrink_to(cut + cut / 8);
+        let mut text = Vec::with_capacity(capacity_for(page.text.len() - cut_text));
         text.extend_from_slice(&page.text[cut_text..]);
-        page.text_mut().truncate(cut_text);
+        let left = page.text_mut();
+        left.truncate(cut_text);
+        left.shrink_to(capacity_for(cut_text));
         let kind = page.kind;
         let right = self.add_page(text, slots, kind);
         self.order.insert(at + 1, right);
@@ -445,7 +477,7 @@ impl Pages {
 
     fn add_page(&mut self, text: Vec<u8>, slots: Vec<Slot>, kind: PageKind) -> PageId {
         let text = Rc::new(PageText::new(text, kind == PageKind::Own));
-        PageId(self.arena.insert(Page { text, slots, kind }) as u32)
+        PageId(self.arena.insert(Page { text, slots, kind, last_insertion: 0 }) as u32)
     }
 
     fn drop_pages(&mut self, at: usize, len: usize) {
