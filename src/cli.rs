@@ -11,6 +11,7 @@ pub mod url;
 
 mod arguments;
 mod help;
+mod limits;
 
 use std::fmt;
 use std::io;

@@ -1,7 +1,12 @@
 //! Every bound of the program, with its unit and its reason; asserted against each other at compile time.
-//! Owns no behaviour: a module that enforces a bound names it from here.
+//! Owns no behaviour: a module that enforces a bound names it from here. Those that the command line changes are listed
+//! in `flags`; what stands here is their default.
+
+mod flags;
 
 use std::time::Duration;
+
+pub use flags::{LIMITS, LIMITS_COUNT, Limit, LimitRule, Limits, Reached, Unit};
 
 // ---- exposition ----
 
@@ -73,6 +78,39 @@ pub const DISCARDS_PER_TURN_MAX: usize = 2048;
 /// Wiped stores that wait to be freed; with one more, the oldest is freed at once.
 pub const WIPES_PENDING_MAX: usize = 8;
 
+/// Default of the groups that are stored. The original, whose pushes take as long as there are groups, stands still far
+/// below; a group of a few series takes about a kilobyte.
+pub const GROUPS_DEFAULT: u64 = 1_000_000;
+
+/// Default of the series that are stored, lines of the exposition: a gigabyte or two, which no Prometheus wants from one
+/// target.
+pub const SERIES_DEFAULT: u64 = 10_000_000;
+
+/// Default of what is stored, bytes: some hundred bytes for each of those series.
+pub const STORE_BYTES_DEFAULT: u64 = 4 << 30;
+
+/// What a group is counted with beside its labels and its text, bytes: its place in the tables.
+pub const GROUP_BYTES: u64 = 192;
+
+/// What a family of a group is counted with beside its text and its help, bytes: its place in the group's list, and in the
+/// page. Families without series have no text, and are not for free.
+pub const HOLDING_BYTES: u64 = 80;
+
+/// What a family is counted with beside its name, bytes: its place in the tables.
+pub const FAMILY_BYTES: u64 = 256;
+
+/// Default of the series of one push, lines: as many as may be stored.
+pub const PUSH_SERIES_DEFAULT: u64 = SERIES_DEFAULT;
+
+/// Default of the labels of one series. Nobody has a tenth of them; they are sorted, and looked for one by one.
+pub const SERIES_LABELS_DEFAULT: u64 = 1024;
+
+/// Default of the length of a label's name, bytes. Every series carries them.
+pub const LABEL_NAME_BYTES_DEFAULT: u64 = 64 << 10;
+
+/// Default of the length of a label's value, bytes: more than the longest message that somebody puts into one.
+pub const LABEL_VALUE_BYTES_DEFAULT: u64 = 1 << 20;
+
 // ---- persistence ----
 
 /// What is compressed at once in the record of a group, bytes: all of a usual group, and a length that fits in three
@@ -135,6 +173,14 @@ pub const REPORTS_PENDING_MAX: usize = 2;
 /// Request line and headers together, bytes (SPEC 1.6: 1 MiB + 4 KiB, then 431).
 pub const HEAD_BYTES_MAX: usize = (1 << 20) + 4096;
 
+/// Least and most that `--limit.head-bytes` may be: no client gets by with less, and a head has to stand in memory.
+pub const HEAD_BYTES_LEAST: usize = 1 << 10;
+/// See there.
+pub const HEAD_BYTES_MOST: usize = 64 << 20;
+
+/// Default of the body of a push as sent, bytes: what a compressed one may become, too.
+pub const BODY_BYTES_DEFAULT: u64 = DECODED_BYTES_MAX;
+
 /// Unread request body that is drained after an early answer so that the connection can be kept, bytes (SPEC 1.6).
 pub const DRAIN_BYTES_MAX: u64 = 256 << 10;
 
@@ -173,6 +219,22 @@ pub const HELD_KEPT_BYTES_MAX: usize = 16 << 10;
 
 /// Connections open at once; above it the listeners are not asked for more.
 pub const CONNECTIONS_MAX: usize = 16 << 10;
+
+/// Descriptors that connections leave to others: listeners, the persistence file and its copies, readings of the process.
+pub const DESCRIPTORS_RESERVED: u64 = 64;
+
+/// Default of what requests on their way in may hold, bytes: two of the longest bodies that are taken.
+pub const RECEIVED_BYTES_DEFAULT: u64 = 2 << 30;
+
+/// Default of what answers on their way out may hold of text that was replaced since, bytes: more than a usual store. It
+/// is never less than twice the store, so that two scrapes of any length can go on while everything is pushed anew.
+pub const ANSWERED_BYTES_DEFAULT: u64 = 256 << 20;
+
+/// What a connection may hold without being counted, bytes: what every request needs for a moment.
+pub const UNCOUNTED_BYTES: usize = 8 << 10;
+
+/// What a converter and its encoder take beside the text, bytes.
+pub const CONVERSION_BYTES: usize = 512 << 10;
 
 /// Connections accepted in one turn of the loop.
 pub const ACCEPTS_PER_TURN_MAX: usize = 64;
@@ -251,6 +313,16 @@ pub const BODY_PAUSE_MAX: Duration = Duration::from_secs(60);
 
 /// Longest time in which a client that is being answered reads nothing.
 pub const RESPONSE_PAUSE_MAX: Duration = Duration::from_secs(60);
+
+/// Over how long the least rates of bodies and answers are measured: what is finished by then may be as slow as it likes.
+pub const RATE_WINDOW: Duration = Duration::from_secs(300);
+
+/// Default of the least rate of a body, bytes per second: a client with a modem has fifty times as much, one that only
+/// wants to hold on to its connection has not.
+pub const BODY_RATE_DEFAULT: u64 = 100;
+
+/// Default of the least rate at which an answer is read, bytes per second; the same thought.
+pub const RESPONSE_RATE_DEFAULT: u64 = 100;
 
 /// Time for which a connection stays open between requests. The original never closes one; this is longer than any
 /// client keeps one that it does not use.
@@ -348,5 +420,10 @@ const _: () = {
     assert!(PARSER_RETAINED_BYTES_MAX < LINE_BYTES_MAX, "the longest line is unusual");
     assert!(ENTRY_SHARED_BYTES_MAX * 2 <= PAGE_BYTES, "a split page must have room for the entry that split it");
     assert!(RECORD_BLOCK_BYTES < 1 << 23, "snappy adds a sixth at most, and lengths are kept in three bytes");
+    assert!(
+        HEAD_BYTES_MOST < u32::MAX as usize && HEAD_BYTES_LEAST <= HEAD_BYTES_MAX,
+        "positions in heads are 32 bits"
+    );
+    assert!(RECEIVED_BYTES_DEFAULT >= 2 * BODY_BYTES_DEFAULT, "a body that is allowed can be received");
     assert!(PAGE_BYTES <= 1 << 16, "offsets inside a page fit in 16 bits and one");
 };

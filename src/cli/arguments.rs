@@ -13,7 +13,7 @@
 
 use std::io;
 
-use super::flags::{RULES, Rule, Takes};
+use super::flags::{Rule, Takes, rules};
 use super::help::Text;
 use super::{UsageError, quoted};
 use crate::limits::ARGUMENT_FILES_MAX;
@@ -78,11 +78,11 @@ impl Read {
             "completion-script-bash" => self.inform(Information::Text(Text::Bash)),
             "completion-script-zsh" => self.inform(Information::Text(Text::Zsh)),
             _ => {
-                let rule = RULES.iter().find(|rule| rule.name == positive).ok_or_else(unknown)?;
+                let rule = rules().find(|rule| rule.name == positive).ok_or_else(unknown)?;
                 let value = match rule.takes {
                     Takes::Nothing => stated.to_owned(),
-                    Takes::Value(_) if stated == "false" => return Err(unknown()),
-                    Takes::Value(_) => tokens.value_of(name)?,
+                    Takes::Value(_) | Takes::Limit(_) if stated == "false" => return Err(unknown()),
+                    Takes::Value(_) | Takes::Limit(_) => tokens.value_of(name)?,
                 };
                 self.settings.push(Setting { rule, value });
             }

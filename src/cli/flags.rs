@@ -7,7 +7,8 @@ use argh::FromArgs;
 use super::arguments::Setting;
 use super::duration::GoDuration;
 use super::url::ExternalUrl;
-use super::{UsageError, prefix};
+use super::{UsageError, limits, prefix};
+use crate::limits::{LIMITS, Limit, Limits};
 
 /// Where the server listens unless told otherwise.
 const LISTEN_ADDRESS_DEFAULT: &str = ":9091";
@@ -24,6 +25,8 @@ pub(super) enum Takes {
     Nothing,
     /// A value that this function accepts.
     Value(fn(&str) -> Result<(), UsageError>),
+    /// The value of a limit.
+    Limit(Limit),
 }
 
 const fn switch(name: &'static str) -> Rule {
@@ -37,8 +40,14 @@ const fn value(name: &'static str, check: fn(&str) -> Result<(), UsageError>) ->
 /// The only flag that may stand more than once.
 const REPEATABLE: &str = "web.listen-address";
 
-/// All flags, sorted by name.
-pub(super) const RULES: [Rule; 16] = [
+/// All flags.
+pub(super) fn rules() -> impl Iterator<Item = &'static Rule> {
+    static ALL: (&[Rule], &[Rule]) = (&RULES, &limits::RULES);
+    ALL.0.iter().chain(ALL.1)
+}
+
+/// All flags but those of limits, sorted by name.
+const RULES: [Rule; 16] = [
     value("log.format", log_format),
     value("log.level", |text| log_level(text).map(drop)),
     value("persistence.file", |_| Ok(())),
@@ -130,6 +139,9 @@ pub struct Flags {
     /// form of log lines: logfmt or json (default logfmt)
     #[argh(option, long = "log-format", arg_name = "format", default = "String::from(\"logfmt\")")]
     pub log_format: String,
+    /// all limits; argh does not get to see them, as there is a flag for each
+    #[argh(option, long = "limits", hidden_help, default = "Limits::default()", from_str_fn(no_limits))]
+    pub limits: Limits,
 }
 
 /// When changes are written to the persistence file.
@@ -154,6 +166,7 @@ impl Flags {
     /// Checks the settings in their order, then hands them to argh in the spelling it takes.
     pub(super) fn from_settings(settings: &[Setting]) -> Result<Self, UsageError> {
         let mut words = Vec::new();
+        let mut limits = Limits::default();
         for (position, Setting { rule, value }) in settings.iter().enumerate() {
             let is_repeated = settings[..position].iter().any(|earlier| earlier.rule.name == rule.name);
             if is_repeated && rule.name != REPEATABLE {
@@ -166,10 +179,12 @@ impl Flags {
                     check(value)?;
                     words.extend([kebab(rule.name), value.clone()]);
                 }
+                Takes::Limit(limit) => limits.set(limit, limits::parse(limit, value)?),
             }
         }
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        Self::from_args(&["pushgateway"], &words).map_err(|exit| UsageError(exit.output))?.completed()
+        let flags = Self::from_args(&["pushgateway"], &words).map_err(|exit| UsageError(exit.output))?;
+        Self { limits, ..flags }.completed()
     }
 
     /// Fills in the defaults that depend on other flags, and checks what only shows when all are known.
@@ -195,6 +210,7 @@ impl Flags {
     /// Every flag and its value as text, sorted by name (SPEC 8.2).
     pub fn listing(&self) -> Vec<(&'static str, String)> {
         let mut listing: Vec<_> = RULES.iter().map(|rule| (rule.name, self.shown(rule.name))).collect();
+        listing.extend(LIMITS.iter().map(|rule| (rule.flag, limits::shown(&self.limits, rule.limit))));
         listing.sort_unstable();
         listing
     }
@@ -278,6 +294,10 @@ fn sync(text: &str) -> Result<PersistenceSync, String> {
 
 fn interval(text: &str) -> Result<GoDuration, String> {
     text.parse().map_err(|error: UsageError| error.0)
+}
+
+fn no_limits(_: &str) -> Result<Limits, String> {
+    Err("there is no such flag".to_owned())
 }
 
 fn external_url(text: &str) -> Result<ExternalUrl, String> {

@@ -2,7 +2,8 @@
 
 use argh::FromArgs;
 
-use super::flags::{Flags, RULES, kebab};
+use super::flags::{Flags, kebab, rules};
+use super::limits;
 
 /// A text to print.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,14 +33,15 @@ fn usage(program: &str) -> String {
         Err(exit) => exit.output,
         Ok(_) => String::new(),
     };
-    for rule in &RULES {
+    for rule in rules() {
         text = text.replace(&kebab(rule.name), &format!("--{}", rule.name));
     }
     // argh's first paragraph is one line with all flags, which the list below says better.
     let list = text.split_once("\n\n").map_or("", |(_, list)| list).trim_end();
     format!("usage: {program} [<flags>]\n\n{list}")
-        + "\n  --version         display the version and how it was built\n\n\
-        Flags without a value are switched off by --no-NAME. @FILE stands for the lines of FILE.\n"
+        + "\n  --version         display the version and how it was built\n\n"
+        + &limits::usage()
+        + "\nFlags without a value are switched off by --no-NAME. @FILE stands for the lines of FILE.\n"
 }
 
 fn man(program: &str) -> String {
@@ -62,6 +64,6 @@ fn bash(program: &str) -> String {
 
 /// The words that the completion scripts ask for: every flag, one a line.
 pub(super) fn completion_words() -> String {
-    let names = ["help", "version"].into_iter().chain(RULES.iter().map(|rule| rule.name));
+    let names = ["help", "version"].into_iter().chain(rules().map(|rule| rule.name));
     names.map(|name| format!("--{name}\n")).collect()
 }

@@ -58,7 +58,11 @@ fn defaults() {
         ("web.telemetry-path", "/metrics"),
     ];
     let expected: Vec<_> = expected.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
-    assert_eq!(served(&[]).listing(), expected);
+    let listing = served(&[]).listing();
+    assert!(listing.is_sorted_by_key(|(name, _)| *name));
+    let (limits, others): (Vec<_>, Vec<_>) = listing.into_iter().partition(|(name, _)| name.starts_with("limit."));
+    assert_eq!(others, expected);
+    assert_eq!(limits.len(), crate::limits::LIMITS_COUNT);
     assert_eq!(served(&["--"]), served(&[]));
     assert_eq!(served(&[]).unsupported(), Ok(()));
     assert_eq!(served(&[]).metrics_path(), "/metrics");
@@ -81,6 +85,8 @@ fn every_flag_takes_its_value_in_both_forms() {
     check("web.listen-address", "[::1]:1", "[::1]:1");
     check("web.route-prefix", "p/", "/p");
     check("web.telemetry-path", "/m/", "/m/");
+    check("limit.groups", "5", "5");
+    check("limit.head-time", "90s", "1m30s");
     check("persistence.file", "a=b", "a=b");
     check("persistence.file", "", "");
     listed(&["--persistence.file=--x"], "persistence.file", "--x");
@@ -92,7 +98,7 @@ fn every_flag_takes_its_value_in_both_forms() {
 
 #[test]
 fn booleans() {
-    let names = flags::RULES.iter().filter(|rule| matches!(rule.takes, flags::Takes::Nothing)).map(|rule| rule.name);
+    let names = flags::rules().filter(|rule| matches!(rule.takes, flags::Takes::Nothing)).map(|rule| rule.name);
     for name in names {
         listed(&[&format!("--{name}")], name, "true");
         listed(&[&format!("--no-{name}")], name, "false");
@@ -152,10 +158,16 @@ fn refused_values() {
     refused(&["--web.external-url=http://h/a%20b"], "route prefix '/a b' contains a blank");
 }
 
+fn is_time(flag: &str) -> bool {
+    ["-time", "-pause"].iter().any(|ending| flag.ends_with(ending))
+}
+
 #[test]
 fn only_listen_addresses_repeat() {
-    for rule in flags::RULES.iter().filter(|rule| matches!(rule.takes, flags::Takes::Value(_))) {
+    for rule in flags::rules().filter(|rule| !matches!(rule.takes, flags::Takes::Nothing)) {
         let valid = match rule.name {
+            name if name.starts_with("limit.") => "1024s".trim_end_matches(if is_time(name) { "" } else { "s" }),
+            "persistence.sync" => "always",
             "log.level" => "info",
             "log.format" => "json",
             "persistence.interval" => "1s",
@@ -196,7 +208,7 @@ fn flags_that_print() {
     }
     let repeated = ["--log.level=info", "--log.level=info", "--help"];
     assert_eq!(run(&repeated), Ok(Command::Help(usage.clone())));
-    for rule in &flags::RULES {
+    for rule in flags::rules() {
         assert!(usage.contains(&format!("  --{}", rule.name)), "{} in {usage}", rule.name);
     }
     assert!(usage.contains("-h, --help") && usage.contains("--version"), "{usage}");
