@@ -11,6 +11,7 @@ pub mod grouping;
 pub mod held;
 pub mod import;
 pub mod json;
+mod limited;
 mod limiter;
 pub mod media;
 pub mod negotiation;
@@ -27,7 +28,7 @@ use std::time::Duration;
 use crate::exposition::format::{Escaping, Format};
 use crate::http::Request;
 use crate::http::coding::Coding;
-use crate::limits::{DECODED_PIECE_BYTES, IDLE_PUSHES_MAX};
+use crate::limits::{DECODED_PIECE_BYTES, IDLE_PUSHES_MAX, Limits};
 use crate::log::{Logger, Value};
 use crate::model::build::Build;
 use crate::model::name::Names;
@@ -70,6 +71,8 @@ pub struct Settings {
     pub has_consistency_check: bool,
     /// Which names pushes may use (SPEC 3.7, 2.4).
     pub names: Names,
+    /// What pushes and the store are bounded by.
+    pub limits: Limits,
     /// All flags as the query API lists them.
     pub flags: Vec<(&'static str, String)>,
     /// The names of those that are not as by default.
@@ -143,6 +146,7 @@ impl App {
     /// An application with an empty store.
     pub fn new(settings: Settings, log: Logger) -> Self {
         let mut store = if settings.has_consistency_check { Store::new() } else { Store::unchecked() };
+        store.set_limits(settings.limits);
         // The families without series at the start are those whose help the original demands of pushes, too.
         let own = FAMILIES.each_ref().map(|own| {
             let demands_help = own.name.starts_with("pushgateway_http_");
@@ -264,7 +268,7 @@ impl App {
             Endpoint::Static(file) => (Handler::Static, page::asset(file, request)),
             Endpoint::Healthy => (Handler::Healthy, Reply::text(200, "OK")),
             Endpoint::Ready => {
-                let reply = self.unavailable(Some(Handler::Ready));
+                let reply = self.unavailable(Some(Handler::Ready)).or_else(|| self.unready());
                 (Handler::Ready, reply.unwrap_or_else(|| Reply::text(200, "OK")))
             }
             Endpoint::Quit => return Answer::Reply(self.quit()),
@@ -306,7 +310,11 @@ impl App {
             self.log_bad_path(&path, &error);
             return Answer::Reply(self.close_push(origin, Reply::error(400, &error), now));
         }
-        let mut push = self.idle_pushes.pop().unwrap_or_default();
+        if let Err(reached) = self.check_request(request) {
+            return Answer::Reply(self.refuse_limited(origin, reached, now));
+        }
+        let limits = self.settings.limits;
+        let mut push = self.idle_pushes.pop().unwrap_or_else(|| Box::new(Push::new(limits)));
         let content_type = request.headers.first("content-type").unwrap_or_default();
         let format = if media::is_delimited_protobuf(content_type) {
             BodyFormat::Protobuf
@@ -335,14 +343,19 @@ impl App {
         }
         let outcome = push.finish().map(|staged| {
             let outcome = self.store.push(staged, origin.mode, now.wall);
-            let is_group_there = !matches!(outcome, Err(Refusal::Twin(_)));
+            let is_group_there = !matches!(outcome, Err(Refusal::Twin(_) | Refusal::NoRoom(_)));
             (outcome, if is_group_there { self.mark(staged.key()) } else { None })
         });
         let (reply, ticket) = match outcome {
+            Ok((Err(Refusal::NoRoom(reached)), _)) => {
+                self.end_push(push);
+                return Answer::Reply(self.refuse_limited(origin, reached, now));
+            }
             // Unchecked, timestamps are refused as well, but nobody is told (SPEC 5.5).
             Ok((_, ticket)) if !self.store.is_checked() => (Reply::empty(202), ticket),
             Ok((Ok(()), ticket)) => (Reply::empty(200), ticket),
             Ok((Err(refusal), ticket)) => (self.refuse_push(origin, &refusal), ticket),
+            Err(PushError::Limit(reached)) => return Answer::Reply(self.push_limited(push, reached, now)),
             Err(error) => return Answer::Reply(self.push_failed(push, error.status(), &error, now)),
         };
         self.end_push(push);

@@ -81,10 +81,11 @@ pub enum Disposition {
 }
 
 /// One connection. A few dozen bytes, and no heap between requests.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Connection {
     input: Input,
     exchange: Exchange,
+    head_bytes_max: usize,
     /// A head of which only a part was in the input. Empty otherwise, at the latest from the next call on.
     stash: Vec<u8>,
 }
@@ -134,10 +135,28 @@ impl Default for Exchange {
     }
 }
 
+impl Default for Connection {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Connection {
     /// A connection on which nothing has happened.
     pub fn new() -> Self {
-        Self::default()
+        Self::bounded(HEAD_BYTES_MAX)
+    }
+
+    /// The same, with heads of so many bytes at most; see [`crate::limits::HEAD_BYTES_MOST`].
+    pub fn bounded(head_bytes_max: usize) -> Self {
+        Self { input: Input::default(), exchange: Exchange::default(), head_bytes_max, stash: Vec::new() }
+    }
+
+    /// What came so far does not become a request in time: a last response is owed, and input is discarded.
+    pub fn give_up(&mut self) {
+        self.exchange = Exchange { keep_alive: false, ..self.exchange };
+        self.stash = Vec::new();
+        self.input = Input::Failed;
     }
 
     /// Consumes a prefix of `input`: how many bytes, and what happened.
@@ -216,10 +235,10 @@ impl Connection {
     /// # Panics
     /// If no response is owed.
     pub fn refuse(&mut self, refusal: Refusal, date: &HttpDate, out: &mut Vec<u8>) {
-        let text = refusal.text();
-        let (content_type, body) = match text {
+        let text = refusal.to_string();
+        let (content_type, body) = match &*text {
             "" => (None, Body::Empty),
-            _ => (Some("text/plain; charset=utf-8"), Body::Bytes(text.as_bytes())),
+            text => (Some("text/plain; charset=utf-8"), Body::Bytes(text.as_bytes())),
         };
         self.respond(&Response { status: refusal.status(), content_type, headers: &[], body }, date, out);
     }
@@ -294,10 +313,10 @@ impl Connection {
     fn receive_head<'a>(&'a mut self, mut search: Search, input: &'a [u8]) -> (usize, Option<Event<'a>>) {
         let stashed = self.stash.len();
         if stashed > 0 {
-            let room = HEAD_BYTES_MAX - stashed;
+            let room = self.head_bytes_max - stashed;
             self.stash.extend_from_slice(&input[..input.len().min(room)]);
         }
-        match search.run(if stashed > 0 { &self.stash } else { input }) {
+        match search.run(if stashed > 0 { &self.stash } else { input }, self.head_bytes_max) {
             Found::End(end) => {
                 let head = if stashed > 0 { &self.stash[..end] } else { &input[..end] };
                 (end - stashed, Some(open(&mut self.input, &mut self.exchange, head)))

@@ -89,6 +89,16 @@ pub const SERIES_DEFAULT: u64 = 10_000_000;
 /// Default of what is stored, bytes: some hundred bytes for each of those series.
 pub const STORE_BYTES_DEFAULT: u64 = 4 << 30;
 
+/// Default of the different sets of label names that groups have. Pushes are looked up in groups with other names than
+/// theirs, once for each such set; a fleet has a handful of them.
+pub const GROUPING_NAMES_DEFAULT: u64 = 1000;
+
+/// What a label name in such a set is counted with, bytes.
+pub const SHAPE_NAME_BYTES: u64 = 64;
+
+/// The part of a store's bytes that is too little room for anything new: a sixteenth, or a page if that is less.
+pub const STORE_SLACK: u64 = 16;
+
 /// What a group is counted with beside its labels and its text, bytes: its place in the tables.
 pub const GROUP_BYTES: u64 = 192;
 
@@ -199,6 +209,9 @@ pub const TRAILER_BYTES_MAX: u32 = HEAD_BYTES_MAX as u32;
 /// What a compressed body may become, bytes; above it 413. A thousand times what a large push has, and still parsed in
 /// seconds: a body of one megabyte can claim to be a thousand.
 pub const DECODED_BYTES_MAX: u64 = 1 << 30;
+
+/// What a decoder holds of a body, bytes: the window of deflate and its tables.
+pub const DECODER_BYTES: usize = 64 << 10;
 
 /// The buffer that bodies are decompressed into, bytes: what is decoded of one before it is parsed. A block of framed
 /// snappy has to fit, which is checked as a whole.

@@ -306,7 +306,7 @@ impl Server {
                 match self.reactor.accept(at) {
                     Ok(Some((mut stream, peer))) => {
                         if self.secure(&mut stream) {
-                            self.open_session(Session::new(stream, peer, self.shared.now));
+                            self.open_session(Session::new(stream, peer, self.shared.now, self.app.limits()));
                         }
                     }
                     Ok(None) => self.accepting[at] = false,

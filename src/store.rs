@@ -4,6 +4,7 @@
 //! samples arrive through [`Staged`], times as arguments. What it holds is described by SPEC 5 and 6.
 
 mod audit;
+mod bounds;
 mod catalog;
 mod check;
 mod checksum;
@@ -18,6 +19,7 @@ mod line;
 mod pages;
 mod problem;
 mod restore;
+mod room;
 mod staged;
 mod times;
 mod view;
@@ -45,11 +47,12 @@ pub use key::GroupKey;
 pub use pages::{Size, Snapshot};
 pub use problem::Problems;
 pub use restore::{StoredFamily, StoredGroup};
+pub use room::Usage;
 pub use staged::{LineNote, RESERVED_NAMES, Remark, Staged};
 pub use times::PushTime;
 pub use view::{FamilyView, GroupSnapshot, GroupView, LineCursor, Lines};
 
-use crate::limits::{DISCARDS_PER_TURN_MAX, FAILURE_REASON_BYTES_MAX, WIPES_PENDING_MAX};
+use crate::limits::{DISCARDS_PER_TURN_MAX, FAILURE_REASON_BYTES_MAX, Limits, Reached, WIPES_PENDING_MAX};
 use crate::model::number;
 use crate::model::sample::Kind;
 use crate::model::time::Timestamp;
@@ -73,10 +76,15 @@ pub enum Refusal {
     /// The group's push times would be the same series as those of a group that differs only by an empty
     /// `instance`; no group was created (SPEC appendix B, 3).
     Twin(Problems),
+    /// There is no room for it; nothing at all was changed.
+    NoRoom(Reached),
 }
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Refusal::NoRoom(reached) = self {
+            return reached.fmt(f);
+        }
         f.write_str("pushed metrics are invalid or inconsistent with existing metrics: ")?;
         self.detail().fmt(f)
     }
@@ -88,6 +96,7 @@ impl Refusal {
     /// What is wrong, without the words that all refusals begin with.
     fn detail(&self) -> &dyn fmt::Display {
         match self {
+            Refusal::NoRoom(reached) => reached,
             Refusal::Timestamps => &"pushed metrics must not have timestamps",
             Refusal::Inconsistent(problems) | Refusal::Twin(problems) => problems,
         }
@@ -113,6 +122,16 @@ impl fmt::Write for Short {
     }
 }
 
+/// What is to be known of lines that are stored.
+#[derive(Clone, Copy, Debug)]
+struct Content {
+    kind: Kind,
+    metrics: u32,
+    lines: u32,
+    /// When they were pushed.
+    at: Timestamp,
+}
+
 /// Everything that was pushed.
 #[derive(Debug)]
 pub struct Store {
@@ -124,6 +143,8 @@ pub struct Store {
     quoted_groups: usize,
     /// Whether pushes are checked before they are applied.
     is_checked: bool,
+    /// How much may be stored.
+    limits: Limits,
     /// What the last audit found, until something changes.
     audited: Option<Problems>,
     /// What wipes left behind, to be freed in steps.
@@ -166,6 +187,7 @@ impl Store {
             pages: Pages::default(),
             notes: HashMap::new(),
             is_checked: true,
+            limits: Limits::default(),
             audited: None,
             discarded: Vec::new(),
             details: Details::default(),
@@ -218,11 +240,16 @@ impl Store {
 
     // ---- changes ----
 
-    /// Applies a sealed push: all of it, or nothing but the time of the failure. An unchecked store refuses nothing but
-    /// timestamps and metrics that cannot be written as lines.
+    /// Applies a sealed push: all of it, or nothing but the time of the failure; if there is no room for it, nothing. An
+    /// unchecked store refuses nothing else but timestamps and metrics that cannot be written as lines.
     pub fn push(&mut self, staged: &mut Staged, mode: Mode, at: Timestamp) -> Result<(), Refusal> {
+        let found = self.catalog.find_group(staged.key());
+        self.check_room(found, staged, mode).map_err(Refusal::NoRoom)?;
         self.audited = None;
-        let group = self.enter_group(staged, at)?;
+        let group = match found {
+            Some(group) => group,
+            None => self.add_group(staged, at)?,
+        };
         if staged.has_quoted_names() {
             self.set_quoted_names(group, true);
         }
@@ -385,16 +412,17 @@ impl Store {
     /// Panics if any invariant does not hold.
     #[cfg(any(test, feature = "fuzz"))]
     pub fn verify(&self) {
+        use memchr::memchr_iter;
         self.pages.verify(&self.catalog);
+        let lines = |entry| self.pages.text(&self.catalog, entry).map(|piece| memchr_iter(b'\n', piece).count()).sum();
+        self.catalog.verify_counts(lines);
+        self.details.verify();
     }
 
     // ---- groups ----
 
-    /// The group of a push, created if need be.
-    fn enter_group(&mut self, staged: &Staged, at: Timestamp) -> Result<GroupId, Refusal> {
-        if let Some(group) = self.catalog.find_group(staged.key()) {
-            return Ok(group);
-        }
+    /// Creates the group of a push.
+    fn add_group(&mut self, staged: &Staged, at: Timestamp) -> Result<GroupId, Refusal> {
         if self.is_checked && staged.key().instance_twin().is_some_and(|twin| self.catalog.find_group(&twin).is_some())
         {
             let mut problems = Problems::default();
@@ -435,10 +463,13 @@ impl Store {
         self.text.extend_from_slice(b"} ");
         number::write(&mut self.text, value.seconds());
         self.text.push(b'\n');
-        if let Some(holding) = self.catalog.group_mut(group).holding_mut(family) {
-            holding.written = at;
+        let entry = Entry { family, group };
+        let holding = self.catalog.held_mut(entry);
+        holding.written = at;
+        if holding.lines == 0 {
+            self.catalog.set_lines(entry, 1);
         }
-        self.pages.put(&mut self.catalog, Entry { family, group }, EntryText::Shared(&self.text));
+        self.pages.put(&mut self.catalog, entry, EntryText::Shared(&self.text));
         self.show_header_if_new(family);
     }
 
@@ -498,30 +529,28 @@ impl Store {
 
     fn apply_family(&mut self, group: GroupId, staged: &mut Staged, Resolved { id, ix }: Resolved, at: Timestamp) {
         let entry = Entry { family: id, group };
-        let (kind, metrics) = (staged.pushed(ix).kind(), staged.pushed(ix).metrics());
-        if staged.pushed(ix).is_empty() {
+        let pushed = staged.pushed(ix);
+        let kind = pushed.kind();
+        let content = Content { kind, metrics: pushed.metrics(), lines: pushed.lines(), at };
+        if pushed.is_empty() {
             return self.write_empty(entry, kind, staged.help(ix), at);
         }
         let help_changes = self.update_help(entry, staged.help(ix));
         let mut joined = std::mem::take(&mut self.joined);
         let text = staged.take_text(ix, &mut joined);
-        self.write_family(entry, kind, metrics, text, help_changes, at);
+        self.write_family(entry, content, text, help_changes);
         self.joined = joined;
     }
 
     /// Writes the lines of a family that a group holds; `help_changes` tells whether its header has to change, too.
-    fn write_family(
-        &mut self,
-        entry: Entry,
-        kind: Kind,
-        metrics: u32,
-        text: EntryText<'_>,
-        help_changes: bool,
-        at: Timestamp,
-    ) {
+    fn write_family(&mut self, entry: Entry, content: Content, text: EntryText<'_>, help_changes: bool) {
+        let Content { kind, metrics, lines, at } = content;
         let holding = self.catalog.held_mut(entry);
         (holding.metrics, holding.written) = (metrics, at);
         let old = std::mem::replace(&mut holding.kind, kind);
+        if holding.lines != lines {
+            self.catalog.set_lines(entry, lines);
+        }
         let kind_changes = old != kind && self.catalog.change_kind(entry.family, old, kind);
         self.pages.put(&mut self.catalog, entry, text);
         if kind_changes || help_changes {
@@ -533,8 +562,10 @@ impl Store {
 
     /// A family without metrics: held, but nothing of it is shown (SPEC 4.3).
     fn write_empty(&mut self, entry: Entry, kind: Kind, help: Option<&[u8]>, at: Timestamp) {
+        self.catalog.set_lines(entry, 0);
+        self.catalog.set_help(entry, help.map(Rc::from));
         let holding = self.catalog.held_mut(entry);
-        (holding.metrics, holding.written, holding.help) = (0, at, help.map(Rc::from));
+        (holding.metrics, holding.written) = (0, at);
         let old = std::mem::replace(&mut holding.kind, kind);
         if holding.home.is_some() {
             self.pages.remove(&mut self.catalog, entry);
@@ -579,7 +610,7 @@ impl Store {
         self.catalog.group_mut(group).holdings.reserve_exact(families.len());
         for (family, kind) in families.iter().copied() {
             let written = Timestamp::default();
-            let holding = Holding { family, kind, metrics: 1, home: None, help: None, written };
+            let holding = Holding { family, kind, metrics: 1, lines: 0, home: None, help: None, written };
             self.catalog.group_mut(group).holdings.push(holding);
             self.catalog.enter_holder(family, group, kind);
         }
@@ -610,9 +641,9 @@ impl Store {
         if !self.details.is_empty() {
             self.details.remove(entry);
         }
-        let holding = self.catalog.group_mut(group).holding_mut(family).expect("only what is held is dropped");
-        holding.help = None;
-        let kind = holding.kind;
+        self.catalog.set_lines(entry, 0);
+        self.catalog.set_help(entry, None);
+        let kind = self.catalog.held_mut(entry).kind;
         self.catalog.leave_holder(family, group, kind);
         let held = self.catalog.family_mut(family);
         let kind_changes = held.holders > 0 && held.repair_kind();

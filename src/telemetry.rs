@@ -11,6 +11,7 @@ pub use requests::{Handler, Method};
 
 use std::time::Duration;
 
+use crate::limits::{LIMITS, LIMITS_COUNT, Limit};
 use crate::model::build::Build;
 use crate::model::number;
 use crate::model::sample::Kind;
@@ -35,7 +36,7 @@ const fn family(name: &'static str, kind: Kind, help: &'static str) -> OwnFamily
 }
 
 /// All own families, in name order, whether or not they have series at the moment.
-pub const FAMILIES: [OwnFamily; 22] = [
+pub const FAMILIES: [OwnFamily; 23] = [
     family("process_cpu_seconds_total", Kind::Counter, "Total user and system CPU time spent in seconds."),
     family("process_max_fds", Kind::Gauge, "Maximum number of open file descriptors."),
     family(
@@ -71,6 +72,11 @@ pub const FAMILIES: [OwnFamily; 22] = [
         "pushgateway_http_requests_total",
         Kind::Counter,
         "Total HTTP requests processed by the Pushgateway, excluding scrapes.",
+    ),
+    family(
+        "pushgateway_limit_refusals_total",
+        Kind::Counter,
+        "Total requests refused, connections closed or kept waiting for a limit; the flag is --limit.NAME.",
     ),
     family(
         "pushgateway_persistence_commit_duration_seconds",
@@ -112,13 +118,14 @@ const BUILD_INFO: usize = 11;
 const PUSH_DURATION: usize = 12;
 const PUSH_SIZE: usize = 13;
 const REQUESTS: usize = 14;
-const COMMIT_DURATION: usize = 15;
-const COMMIT_FAILURES: usize = 16;
-const COMMITS: usize = 17;
-const FILE_BYTES: usize = 18;
-const LAST_COMMIT: usize = 19;
-const QUEUE_LENGTH: usize = 20;
-const PAGES_COMPRESSED: usize = 21;
+const LIMIT_REFUSALS: usize = 15;
+const COMMIT_DURATION: usize = 16;
+const COMMIT_FAILURES: usize = 17;
+const COMMITS: usize = 18;
+const FILE_BYTES: usize = 19;
+const LAST_COMMIT: usize = 20;
+const QUEUE_LENGTH: usize = 21;
+const PAGES_COMPRESSED: usize = 22;
 
 /// The methods that push, as the summaries label them, in label order.
 const PUSH_METHODS: [&str; 2] = ["post", "put"];
@@ -158,6 +165,8 @@ pub struct Telemetry {
     /// One count per code of `SCRAPE_CODES`.
     scrapes: [u64; 3],
     pages_compressed: u64,
+    /// One count per limit.
+    refusals: [u64; LIMITS_COUNT],
     /// The lines of one family; kept for its capacity.
     lines: Vec<u8>,
 }
@@ -175,6 +184,7 @@ impl Telemetry {
             scrapes_in_flight: 0,
             scrapes: [0; 3],
             pages_compressed: 0,
+            refusals: [0; LIMITS_COUNT],
             lines: Vec::new(),
         }
     }
@@ -209,6 +219,11 @@ impl Telemetry {
         self.scrapes[index] += 1;
     }
 
+    /// Something was refused for a limit, or had to wait.
+    pub fn count_refusal(&mut self, limit: Limit) {
+        self.refusals[limit as usize] += 1;
+    }
+
     /// A page of pushed text was compressed for a scrape.
     pub fn count_compressed_page(&mut self) {
         self.pages_compressed += 1;
@@ -229,6 +244,7 @@ impl Telemetry {
                 PUSH_DURATION => push_summaries(&mut lines, name, &mut self.push_durations, now),
                 PUSH_SIZE => push_summaries(&mut lines, name, &mut self.push_sizes, now),
                 REQUESTS => self.requests.push_lines(&mut lines, name),
+                LIMIT_REFUSALS => self.push_refusals(&mut lines, name),
                 PAGES_COMPRESSED => push_line(&mut lines, &[name], self.pages_compressed as f64),
                 COMMIT_DURATION if kept.is_some() => push_summary(&mut lines, name, &mut self.commit_durations, now),
                 _ => {
@@ -249,6 +265,12 @@ impl Telemetry {
     fn push_scrapes(&self, lines: &mut Vec<u8>, name: &str) {
         for (code, count) in ["200", "500", "503"].iter().zip(self.scrapes) {
             push_line(lines, &[name, "{code=\"", code, "\"}"], count as f64);
+        }
+    }
+
+    fn push_refusals(&self, lines: &mut Vec<u8>, name: &str) {
+        for (rule, count) in LIMITS.iter().zip(self.refusals) {
+            push_line(lines, &[name, "{limit=\"", rule.limit.name(), "\"}"], count as f64);
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Keeping what is pushed: loading it at the start, noting changes, and answers that wait until changes are on the disk.
 
+use std::fmt;
 use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
@@ -50,7 +51,7 @@ impl App {
             None | Some(Handler::ApiMetrics | Handler::ApiGroups) if journal.is_loading() => journal.refusal()?,
             _ => return None,
         };
-        Some(unavailable(reason))
+        Some(unavailable(&reason))
     }
 
     /// Notes that a group has changed, or is gone; what its answer waits for.
@@ -229,6 +230,6 @@ pub(super) fn readings(journal: &Journal) -> Persistence {
     Persistence { commits, failures, queue_length, last_commit, file_bytes }
 }
 
-fn unavailable(reason: &str) -> Reply {
+pub(super) fn unavailable(reason: &dyn fmt::Display) -> Reply {
     Reply::error(503, &format_args!("not available now, try again: {reason}")).header("Retry-After", "1")
 }

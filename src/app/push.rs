@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::exposition::protobuf::{ReadError, Reader};
 use crate::exposition::text::{ParseError, Parser};
 use crate::http::coding::{Coding, CodingError, Decoder, GzipHeader};
-use crate::limits::DECODED_BYTES_MAX;
+use crate::limits::{DECODER_BYTES, Limit, Limits, Reached};
 use crate::model::name::Names;
 use crate::store::{Mode, Staged};
 use crate::telemetry::Method;
@@ -18,6 +18,9 @@ pub struct Push {
     /// Whether the body goes through `decoder`.
     is_coded: bool,
     decoder: Decoder,
+    limits: Limits,
+    /// Bytes of the body that have come.
+    received_bytes: u64,
     /// Bytes that came out of `decoder`.
     decoded_bytes: u64,
     format: BodyFormat,
@@ -67,14 +70,17 @@ pub enum PushError {
     Protobuf(ReadError),
     /// It cannot be decoded (SPEC 1.5).
     Coding(CodingError),
-    /// It decodes to more than [`DECODED_BYTES_MAX`]; a bound of ours, the original has none.
-    TooLarge,
+    /// It is more than a push may be; bounds of ours, the original has none.
+    Limit(Reached),
 }
 
 impl PushError {
     /// The status to answer with.
     pub fn status(&self) -> u16 {
-        if *self == Self::TooLarge { 413 } else { 400 }
+        match self {
+            Self::Limit(reached) => reached.limit.status(),
+            _ => 400,
+        }
     }
 }
 
@@ -86,7 +92,7 @@ impl fmt::Display for PushError {
             Self::Text(error) => error.fmt(f),
             Self::Protobuf(error) => error.fmt(f),
             Self::Coding(error) => error.fmt(f),
-            Self::TooLarge => write!(f, "the body decompresses to more than {DECODED_BYTES_MAX} bytes"),
+            Self::Limit(reached) => reached.fmt(f),
         }
     }
 }
@@ -109,6 +115,12 @@ impl From<CodingError> for PushError {
     }
 }
 
+impl From<Reached> for PushError {
+    fn from(reached: Reached) -> Self {
+        Self::Limit(reached)
+    }
+}
+
 impl fmt::Debug for Push {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Push").field("origin", &self.origin).finish_non_exhaustive()
@@ -116,6 +128,13 @@ impl fmt::Debug for Push {
 }
 
 impl Push {
+    /// A push within these limits, and so are those that use its memory later.
+    pub fn new(limits: Limits) -> Self {
+        let mut push = Self { limits, ..Self::default() };
+        push.staged.set_limits(limits);
+        push
+    }
+
     /// Starts a push to the group of these labels, sorted by name.
     pub fn begin<'a>(
         &mut self,
@@ -124,7 +143,7 @@ impl Push {
         origin: Origin,
     ) {
         self.is_coded = false;
-        self.decoded_bytes = 0;
+        (self.received_bytes, self.decoded_bytes) = (0, 0);
         self.format = format;
         if let BodyFormat::Text(names) = format {
             self.parser.reset(names);
@@ -153,6 +172,8 @@ impl Push {
     /// Takes a piece of the body; how many bytes it was decoded to, if it is coded. `buffer` is used for those, and has
     /// the size that [`Decoder::decode`] asks for.
     pub fn feed(&mut self, piece: &[u8], buffer: &mut [u8]) -> Result<usize, PushError> {
+        self.received_bytes += piece.len() as u64;
+        self.limits.check([(Limit::BodyBytes, self.received_bytes)])?;
         if !self.is_coded {
             self.parse(piece)?;
             return Ok(0);
@@ -164,9 +185,7 @@ impl Push {
             rest = &rest[step.used..];
             decoded += step.produced;
             self.decoded_bytes += step.produced as u64;
-            if self.decoded_bytes > DECODED_BYTES_MAX {
-                return Err(PushError::TooLarge);
-            }
+            self.limits.check([(Limit::InflatedBytes, self.decoded_bytes)])?;
             self.parse(&buffer[..step.produced])?;
             if rest.is_empty() && step.produced < buffer.len() {
                 return Ok(decoded);
@@ -179,7 +198,13 @@ impl Push {
             BodyFormat::Text(_) => self.parser.feed(piece, &mut self.staged)?,
             BodyFormat::Protobuf => self.reader.feed(piece, &mut self.staged)?,
         }
-        Ok(())
+        Ok(self.staged.check_bounds()?)
+    }
+
+    /// Memory that the push holds, bytes.
+    pub fn held_bytes(&self) -> usize {
+        let decoder = if self.is_coded { size_of::<Decoder>() + DECODER_BYTES } else { 0 };
+        self.staged.held_bytes() + self.parser.retained_bytes() + self.reader.retained_bytes() + decoder
     }
 
     /// The body is complete: what is to be stored.
@@ -192,6 +217,7 @@ impl Push {
             BodyFormat::Protobuf => self.reader.finish()?,
         }
         self.staged.seal();
+        self.staged.check_bounds()?;
         Ok(&mut self.staged)
     }
 
@@ -224,17 +250,18 @@ mod tests {
         encoder.write_all(&[b'\n'; 100]).unwrap();
         let body = encoder.finish().unwrap();
         let mut buffer = vec![0; DECODED_PIECE_BYTES];
-        let mut push = Push::default();
-        for (before, expected) in
-            [(0, Ok(100)), (DECODED_BYTES_MAX - 100, Ok(100)), (DECODED_BYTES_MAX - 99, Err(PushError::TooLarge))]
-        {
+        let limits = Limits::default().with(Limit::InflatedBytes, 1000);
+        let mut push = Push::new(limits);
+        let too_large = PushError::Limit(limits.reached(Limit::InflatedBytes));
+        for (before, expected) in [(0, Ok(100)), (900, Ok(100)), (901, Err(too_large.clone()))] {
             begin(&mut push);
             push.decode(Coding::Gzip);
             push.decoded_bytes = before;
             assert_eq!(push.feed(&body, &mut buffer), expected, "behind {before} bytes");
         }
-        assert_eq!(PushError::TooLarge.status(), 413);
-        assert_eq!(PushError::TooLarge.to_string(), "the body decompresses to more than 1073741824 bytes");
+        assert_eq!(too_large.status(), 413);
+        let text = "the body decompresses to more than 1000 bytes (--limit.inflated-bytes=1000)";
+        assert_eq!(too_large.to_string(), text);
         // The next push begins at nothing, and without a coding.
         begin(&mut push);
         assert_eq!(push.feed(b"m 1\n", &mut []), Ok(0));

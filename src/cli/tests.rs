@@ -171,7 +171,6 @@ fn only_listen_addresses_repeat() {
             "log.level" => "info",
             "log.format" => "json",
             "persistence.interval" => "1s",
-            "persistence.sync" => "interval",
             _ => "/x",
         };
         let word = format!("--{}={valid}", rule.name);

@@ -7,7 +7,7 @@
 use super::body::Framing;
 use super::refusal::Refusal;
 use super::request::{Headers, Request, Version};
-use crate::limits::{HEAD_BYTES_MAX, HEADERS_MAX};
+use crate::limits::HEADERS_MAX;
 use httparse::{EMPTY_HEADER, Header, Status};
 
 /// Header slots of the first attempt; they cover what clients and proxies really send and cost 1 KiB of stack.
@@ -36,9 +36,9 @@ pub(super) enum Found {
 impl Search {
     /// Searches `bytes`, which starts where the head does and holds all bytes of earlier calls.
     ///
-    /// Bytes beyond `HEAD_BYTES_MAX` are not looked at, so that the answer does not depend on how the head arrives.
-    pub(super) fn run(&mut self, bytes: &[u8]) -> Found {
-        let window = &bytes[..bytes.len().min(HEAD_BYTES_MAX)];
+    /// Bytes beyond `most` are not looked at, so that the answer does not depend on how the head arrives.
+    pub(super) fn run(&mut self, bytes: &[u8], most: usize) -> Found {
+        let window = &bytes[..bytes.len().min(most)];
         if window.first().is_some_and(|&byte| !is_token_byte(byte)) {
             return Found::Refused(Refusal::BadRequest);
         }
@@ -55,7 +55,7 @@ impl Search {
             }
             self.line_accepted = true;
         }
-        if window.len() == HEAD_BYTES_MAX { Found::Refused(Refusal::HeadTooLarge) } else { Found::Partial }
+        if window.len() == most { Found::Refused(Refusal::HeadTooLarge { most }) } else { Found::Partial }
     }
 }
 
@@ -218,7 +218,7 @@ impl<'a> Fields<'a> {
         let mut many = [EMPTY_HEADER; HEADERS_MAX];
         match httparse::parse_headers(block, &mut many) {
             Ok(Status::Complete((_, headers))) => Self::collect(headers),
-            Err(httparse::Error::TooManyHeaders) => Err(Refusal::HeadTooLarge),
+            Err(httparse::Error::TooManyHeaders) => Err(Refusal::TooManyHeaders),
             Ok(Status::Partial) | Err(_) => Err(Refusal::BadRequest),
         }
     }

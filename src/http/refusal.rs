@@ -4,6 +4,8 @@
 
 use std::fmt;
 
+use crate::limits::{HEADERS_MAX, Limit, Reached};
+
 /// A request head that the application never sees (SPEC 1.6). The answer is final: the connection closes behind it.
 ///
 /// `Display` gives the body of the answer, byte for byte; there is no line feed at its end.
@@ -17,8 +19,15 @@ pub enum Refusal {
     MalformedHost,
     /// `Expect` with anything but `100-continue` (RFC 9110 10.1.1).
     UnknownExpectation,
-    /// More bytes than `HEAD_BYTES_MAX` or more headers than `HEADERS_MAX` (RFC 6585 5).
-    HeadTooLarge,
+    /// More bytes than the connection takes (RFC 6585 5).
+    HeadTooLarge {
+        /// How many it takes.
+        most: usize,
+    },
+    /// More headers than `HEADERS_MAX`.
+    TooManyHeaders,
+    /// It came too slowly, or there is no room for it.
+    Limited(Reached),
     /// Transfer-Encoding other than the one value `chunked` (RFC 9112 6.1).
     UnsupportedTransferEncoding,
     /// A major version other than 1 (RFC 9110 15.6.6).
@@ -31,20 +40,30 @@ impl Refusal {
         match self {
             Self::BadRequest | Self::MissingHost | Self::MalformedHost => 400,
             Self::UnknownExpectation => 417,
-            Self::HeadTooLarge => 431,
+            Self::HeadTooLarge { .. } | Self::TooManyHeaders => 431,
+            Self::Limited(reached) => reached.limit.status(),
             Self::UnsupportedTransferEncoding => 501,
             Self::UnsupportedVersion => 505,
         }
     }
 
-    /// The body of the answer.
-    pub const fn text(self) -> &'static str {
+    /// The limit that it is for, if it is for one that a flag sets.
+    pub const fn limit(self) -> Option<Limit> {
+        match self {
+            Self::HeadTooLarge { .. } => Some(Limit::HeadBytes),
+            Self::Limited(reached) => Some(reached.limit),
+            _ => None,
+        }
+    }
+
+    /// The body of the answer, up to what is known of a limit.
+    const fn text(self) -> &'static str {
         match self {
             Self::BadRequest => "400 Bad Request",
             Self::MissingHost => "400 Bad Request: missing required Host header",
             Self::MalformedHost => "400 Bad Request: malformed Host header",
-            Self::UnknownExpectation => "",
-            Self::HeadTooLarge => "431 Request Header Fields Too Large",
+            Self::UnknownExpectation | Self::Limited(_) => "",
+            Self::HeadTooLarge { .. } | Self::TooManyHeaders => "431 Request Header Fields Too Large",
             Self::UnsupportedTransferEncoding => "Unsupported transfer encoding",
             Self::UnsupportedVersion => "505 HTTP Version Not Supported: unsupported protocol version",
         }
@@ -53,7 +72,15 @@ impl Refusal {
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.text())
+        f.write_str(self.text())?;
+        match self {
+            Self::HeadTooLarge { most } => {
+                write!(f, ": {}", Reached { limit: Limit::HeadBytes, value: *most as u64 })
+            }
+            Self::TooManyHeaders => write!(f, ": more than {HEADERS_MAX} headers"),
+            Self::Limited(reached) => reached.fmt(f),
+            _ => Ok(()),
+        }
     }
 }
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::{
     ANSWERED_BYTES_DEFAULT, BODY_BYTES_DEFAULT, BODY_PAUSE_MAX, BODY_RATE_DEFAULT, CONNECTIONS_MAX, DECODED_BYTES_MAX,
-    GROUPS_DEFAULT, HEAD_BYTES_LEAST, HEAD_BYTES_MAX, HEAD_BYTES_MOST, HEAD_TIME_MAX, IDLE_TIME_MAX,
-    LABEL_NAME_BYTES_DEFAULT, LABEL_VALUE_BYTES_DEFAULT, PUSH_SERIES_DEFAULT, RECEIVED_BYTES_DEFAULT,
+    GROUPING_NAMES_DEFAULT, GROUPS_DEFAULT, HEAD_BYTES_LEAST, HEAD_BYTES_MAX, HEAD_BYTES_MOST, HEAD_TIME_MAX,
+    IDLE_TIME_MAX, LABEL_NAME_BYTES_DEFAULT, LABEL_VALUE_BYTES_DEFAULT, PUSH_SERIES_DEFAULT, RECEIVED_BYTES_DEFAULT,
     RESPONSE_PAUSE_MAX, RESPONSE_RATE_DEFAULT, SERIES_DEFAULT, SERIES_LABELS_DEFAULT, STORE_BYTES_DEFAULT,
 };
 
@@ -26,6 +26,8 @@ pub enum Limit {
     Connections,
     /// Those of one address.
     ConnectionsPerAddress,
+    /// Different sets of label names of groups.
+    GroupingNames,
     /// Groups that are stored.
     Groups,
     /// Request line and headers, bytes.
@@ -85,7 +87,7 @@ pub struct LimitRule {
 }
 
 /// How many there are.
-pub const LIMITS_COUNT: usize = 20;
+pub const LIMITS_COUNT: usize = 21;
 
 /// All of them, sorted by flag.
 pub const LIMITS: [LimitRule; LIMITS_COUNT] = [
@@ -127,6 +129,13 @@ pub const LIMITS: [LimitRule; LIMITS_COUNT] = [
         0,
         "connections open at once from one address",
         ("there are ", " connections from your address"),
+    ),
+    rule(
+        Limit::GroupingNames,
+        "limit.grouping-names",
+        GROUPING_NAMES_DEFAULT,
+        "different sets of label names that groups have",
+        ("the store has no room for a group with these label names: groups may have ", " different sets of them"),
     ),
     rule(
         Limit::Groups,
@@ -258,6 +267,7 @@ impl Limit {
             Self::ConnectionsPerAddress => 429,
             Self::HeadTime | Self::BodyPause | Self::BodyRate => 408,
             Self::Groups
+            | Self::GroupingNames
             | Self::Series
             | Self::StoreBytes
             | Self::ReceivedBytes

@@ -20,15 +20,15 @@ use crate::app::conversion::Conversion;
 use crate::app::durable::Pending;
 use crate::app::gate::Unproven;
 use crate::app::held::Held;
-use crate::app::push::Push;
+use crate::app::push::{Push, PushError};
 use crate::app::query::stream::JsonBody;
 use crate::app::reply::{Reply, ReplyBody};
 use crate::app::{Answer, App};
 use crate::http::{Body, Connection, Disposition, Event, Refusal, Response};
 use crate::limits::{
     BODY_PAUSE_MAX, CODED_PIECE_BYTES, CONVERTED_BYTES_PER_STEP, DECODED_BYTES_PER_TURN_MAX, HEAD_TIME_MAX,
-    IDLE_TIME_MAX, LINGER_TIME_MAX, OUTPUT_KEPT_BYTES_MAX, READ_BYTES_PER_TURN_MAX, REQUESTS_PER_TURN_MAX,
-    RESPONSE_PAUSE_MAX, WRITE_BYTES_PER_TURN_MAX, WRITE_PIECES_MAX,
+    IDLE_TIME_MAX, LINGER_TIME_MAX, Limit, Limits, OUTPUT_KEPT_BYTES_MAX, READ_BYTES_PER_TURN_MAX,
+    REQUESTS_PER_TURN_MAX, RESPONSE_PAUSE_MAX, WRITE_BYTES_PER_TURN_MAX, WRITE_PIECES_MAX,
 };
 use crate::net::{Progress, Stream};
 use crate::persist::Ticket;
@@ -172,12 +172,12 @@ enum Step {
 }
 
 impl Session {
-    pub(super) fn new(stream: Stream, peer: SocketAddr, now: Instant) -> Self {
+    pub(super) fn new(stream: Stream, peer: SocketAddr, now: Instant, limits: &Limits) -> Self {
         let phase = if stream.is_handshaking() { Phase::Handshake } else { Phase::Idle };
         Self {
             stream,
             peer,
-            http: Connection::new(),
+            http: Connection::bounded(limits.most_bytes(Limit::HeadBytes)),
             is_queued: false,
             is_input_over: false,
             is_last: false,
@@ -419,7 +419,12 @@ impl Session {
                 self.awaits = Some(pending.ticket);
                 shared.pending = Some(pending);
             }
-            Step::Refuse(refusal) => self.http.refuse(refusal, &shared.date, &mut self.output),
+            Step::Refuse(refusal) => {
+                if let Some(limit) = refusal.limit() {
+                    app.count_refusal(limit);
+                }
+                self.http.refuse(refusal, &shared.date, &mut self.output);
+            }
         }
     }
 
@@ -655,7 +660,15 @@ fn take_piece(
             share.decoded = share.decoded.saturating_sub(decoded);
             Step::Nothing
         }
-        Err(error) => failed(incoming, error.status(), &error, app, clock),
+        Err(error) => push_failed(incoming, error, app, clock),
+    }
+}
+
+fn push_failed(incoming: &mut Incoming, error: PushError, app: &mut App, clock: Clock) -> Step {
+    match (incoming.take(), error) {
+        (Incoming::Push(push), PushError::Limit(reached)) => Step::Answer(app.push_limited(push, reached, clock.now())),
+        (Incoming::Push(push), error) => Step::Answer(app.push_failed(push, error.status(), &error, clock.now())),
+        _ => Step::Nothing,
     }
 }
 

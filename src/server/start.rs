@@ -68,6 +68,7 @@ fn run(flags: &Flags, log: Logger) -> Result<(), String> {
         has_lifecycle: flags.enable_lifecycle,
         has_consistency_check: !flags.disable_consistency_check,
         names: if flags.enable_utf8_names { Names::Utf8 } else { Names::Classic },
+        limits: flags.limits,
         flags: flags.listing(),
         flags_changed: flags.changed(),
         build: Build::current(),

@@ -13,6 +13,7 @@ use smallvec::SmallVec;
 
 use super::entry::{Entry, FamilyId, GroupId, Home};
 use super::key::GroupKey;
+use crate::limits::{FAMILY_BYTES, GROUP_BYTES, HOLDING_BYTES, SHAPE_NAME_BYTES};
 use crate::model::sample::Kind;
 use crate::model::time::Timestamp;
 
@@ -60,10 +61,12 @@ pub struct Holding {
     pub kind: Kind,
     /// How many metrics: series, histograms, summaries.
     pub metrics: u32,
+    /// How many lines they are; changed by [`Catalog::set_lines`] only.
+    pub lines: u32,
     /// Where its entry stands; `None` if it has no metrics, and while a push is being applied.
     pub home: Option<Home>,
     /// The help text pushed with it. Shares the family's where they are equal, unless it has no metrics: then it has
-    /// no part in what is shown of the family.
+    /// no part in what is shown of the family. Changed by [`Catalog::set_help`] only.
     pub help: Option<Rc<[u8]>>,
     /// Time of the push that wrote it.
     pub written: Timestamp,
@@ -117,6 +120,10 @@ pub struct Catalog {
     shapes: Slab<Shape>,
     shapes_by_names: HashTable<ShapeId>,
     hasher: RandomState,
+    /// Lines of all groups, the gateway itself not counted.
+    series: u64,
+    /// What groups, families and holdings are counted with beside their text, bytes; the gateway's are not.
+    bytes: u64,
 }
 
 impl Family {
@@ -160,6 +167,7 @@ impl Catalog {
     /// Adds a group; there must be none of these labels.
     pub fn add_group(&mut self, key: GroupKey) -> GroupId {
         let shape = self.enter_shape(&key);
+        self.bytes += group_bytes(&key);
         let hash = self.hasher.hash_one(key.as_bytes());
         let (pushed, failed) = (Timestamp::default(), Timestamp::default());
         let (failure, has_quoted_names, holdings) = (None, false, Vec::new());
@@ -180,6 +188,7 @@ impl Catalog {
             Err(_) => unreachable!("every group is found by its key"),
         }
         self.leave_shape(group.shape);
+        self.bytes -= group_bytes(&group.key);
     }
 
     /// All groups, the gateway itself included, in the order of their ids from `from` on.
@@ -193,7 +202,47 @@ impl Catalog {
         self.groups.len() - 1
     }
 
+    // ---- how much there is ----
+
+    /// How many lines all groups have, the gateway itself not counted.
+    pub fn series(&self) -> u64 {
+        self.series
+    }
+
+    /// What groups, families and holdings are counted with beside their text, bytes.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Notes how many lines an entry has.
+    pub fn set_lines(&mut self, entry: Entry, lines: u32) {
+        let old = std::mem::replace(&mut self.held_mut(entry).lines, lines);
+        if entry.group != GroupId::OWN {
+            self.series = self.series + u64::from(lines) - u64::from(old);
+        }
+    }
+
+    /// Notes the help text that a family was pushed with to a group.
+    pub fn set_help(&mut self, entry: Entry, help: Option<Rc<[u8]>>) {
+        let len = |help: &Option<Rc<[u8]>>| help.as_ref().map_or(0, |help| help.len() as u64);
+        let new = len(&help);
+        let old = std::mem::replace(&mut self.held_mut(entry).help, help);
+        self.bytes = self.bytes + new - len(&old);
+    }
+
     // ---- shapes ----
+
+    /// How many there are, that of the gateway itself not counted.
+    pub fn shape_count(&self) -> usize {
+        self.shapes.len() - 1
+    }
+
+    /// Whether some group has the label names of this key.
+    pub fn has_shape(&self, key: &GroupKey) -> bool {
+        let joined = joined_names(key);
+        let hash = self.hasher.hash_one(&*joined);
+        self.shapes_by_names.find(hash, |id| *self.shapes[id.0 as usize].joined == *joined).is_some()
+    }
 
     /// The label names of a shape, sorted.
     pub fn shape_names(&self, id: ShapeId) -> &[Box<str>] {
@@ -201,15 +250,12 @@ impl Catalog {
     }
 
     fn enter_shape(&mut self, key: &GroupKey) -> ShapeId {
-        let mut joined: SmallVec<[u8; 64]> = SmallVec::new();
-        for (name, _) in key.labels() {
-            joined.extend_from_slice(name.as_bytes());
-            joined.push(0xff);
-        }
+        let joined = joined_names(key);
         let hash = self.hasher.hash_one(&*joined);
         let found = self.shapes_by_names.find(hash, |id| *self.shapes[id.0 as usize].joined == *joined).copied();
         let id = found.unwrap_or_else(|| {
-            let names = key.labels().map(|(name, _)| name.into()).collect();
+            let names: Box<[Box<str>]> = key.labels().map(|(name, _)| name.into()).collect();
+            self.bytes += names.len() as u64 * SHAPE_NAME_BYTES;
             let id = ShapeId(self.shapes.insert(Shape { names, joined: joined.into_vec().into(), groups: 0 }) as u32);
             let (shapes, hasher) = (&self.shapes, &self.hasher);
             self.shapes_by_names.insert_unique(hash, id, |id| hasher.hash_one(&*shapes[id.0 as usize].joined));
@@ -226,6 +272,7 @@ impl Catalog {
             return;
         }
         let shape = self.shapes.remove(id.0 as usize);
+        self.bytes -= shape.names.len() as u64 * SHAPE_NAME_BYTES;
         let hash = self.hasher.hash_one(&*shape.joined);
         match self.shapes_by_names.find_entry(hash, |found| *found == id) {
             Ok(entry) => drop(entry.remove()),
@@ -254,6 +301,7 @@ impl Catalog {
     /// Adds a family that nobody holds yet; there must be none of this name.
     pub fn add_family(&mut self, name: &str, kind: Kind) -> FamilyId {
         let hash = self.hasher.hash_one(name);
+        self.bytes += family_bytes(name);
         let family = Family {
             name: name.into(),
             kind,
@@ -280,6 +328,7 @@ impl Catalog {
     pub fn remove_family(&mut self, id: FamilyId) {
         let family = self.families.remove(id.0 as usize);
         assert_eq!(family.holders, 0, "a family is forgotten when nobody holds it");
+        self.bytes -= family_bytes(&family.name);
         let hash = self.hasher.hash_one(&*family.name);
         match self.families_by_name.find_entry(hash, |found| *found == id) {
             Ok(entry) => drop(entry.remove()),
@@ -287,26 +336,28 @@ impl Catalog {
         }
     }
 
-    /// Notes that `group` holds `family` with this kind from now on.
-    pub fn enter_holder(&mut self, family: FamilyId, group: GroupId, kind: Kind) {
+    /// Notes that `group` holds family `id` with this kind from now on.
+    pub fn enter_holder(&mut self, id: FamilyId, group: GroupId, kind: Kind) {
         let shape = self.group(group).shape;
-        let family = self.family_mut(family);
-        family.holders += 1;
+        self.family_mut(id).holders += 1;
         if group == GroupId::OWN {
             return;
         }
+        self.bytes += HOLDING_BYTES;
+        let family = self.family_mut(id);
         count_in(&mut family.shapes, shape);
         count_in(&mut family.kinds, kind);
     }
 
-    /// Notes that `group` holds `family`, which it held with this kind, no longer.
-    pub fn leave_holder(&mut self, family: FamilyId, group: GroupId, kind: Kind) {
+    /// Notes that `group` holds family `id`, which it held with this kind, no longer.
+    pub fn leave_holder(&mut self, id: FamilyId, group: GroupId, kind: Kind) {
         let shape = self.group(group).shape;
-        let family = self.family_mut(family);
-        family.holders -= 1;
+        self.family_mut(id).holders -= 1;
         if group == GroupId::OWN {
             return;
         }
+        self.bytes -= HOLDING_BYTES;
+        let family = self.family_mut(id);
         count_out(&mut family.shapes, shape);
         count_out(&mut family.kinds, kind);
     }
@@ -378,6 +429,24 @@ impl Catalog {
     }
 }
 
+/// The names in one piece, each ended by a byte that no name holds.
+fn joined_names(key: &GroupKey) -> SmallVec<[u8; 64]> {
+    let mut joined = SmallVec::new();
+    for (name, _) in key.labels() {
+        joined.extend_from_slice(name.as_bytes());
+        joined.push(0xff);
+    }
+    joined
+}
+
+fn group_bytes(key: &GroupKey) -> u64 {
+    GROUP_BYTES + key.as_bytes().len() as u64
+}
+
+fn family_bytes(name: &str) -> u64 {
+    FAMILY_BYTES + name.len() as u64
+}
+
 fn count_in<T: PartialEq + Copy>(counts: &mut SmallVec<[(T, u32); 1]>, what: T) {
     match counts.iter_mut().find(|(found, _)| *found == what) {
         Some((_, count)) => *count += 1,
@@ -390,5 +459,25 @@ fn count_out<T: PartialEq + Copy>(counts: &mut SmallVec<[(T, u32); 1]>, what: T)
     counts[at].1 -= 1;
     if counts[at].1 == 0 {
         counts.swap_remove(at);
+    }
+}
+
+#[cfg(any(test, feature = "fuzz"))]
+impl Catalog {
+    /// Panics if something was counted wrong. `text` gives the lines of an entry in pieces.
+    pub fn verify_counts(&self, mut lines: impl FnMut(Entry) -> usize) {
+        let (mut series, mut bytes) = (0, 0);
+        for (group, known) in self.groups_from(GroupId::OWN) {
+            bytes += group_bytes(&known.key);
+            for held in known.holdings.iter().filter(|_| group != GroupId::OWN) {
+                let counted = held.home.map_or(0, |_| lines(Entry { family: held.family, group }));
+                assert_eq!(held.lines as usize, counted, "lines of {}", self.family(held.family).name);
+                series += u64::from(held.lines);
+                bytes += HOLDING_BYTES + held.help.as_ref().map_or(0, |help| help.len() as u64);
+            }
+        }
+        bytes += self.families().map(|(_, family)| family_bytes(&family.name)).sum::<u64>();
+        bytes += self.shapes.iter().map(|(_, shape)| shape.names.len() as u64 * SHAPE_NAME_BYTES).sum::<u64>();
+        assert_eq!((self.series, self.bytes), (series, bytes));
     }
 }

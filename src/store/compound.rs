@@ -85,6 +85,17 @@ impl Compounds {
         at == known
     }
 
+    /// How many lines they make at least: elements, sums and counts.
+    pub fn line_count(&self) -> u64 {
+        (self.elements.len() + 2 * self.metrics.len()) as u64
+    }
+
+    /// Memory that they hold, bytes.
+    pub fn held_bytes(&self) -> usize {
+        let tables = self.metrics.len() * size_of::<Metric>() + self.elements.len() * size_of::<Element>();
+        tables + self.words.len() + self.by_identity.allocation_size()
+    }
+
     /// Whether the name of any label is quoted in text.
     pub fn has_quoted_labels(&self) -> bool {
         self.has_quoted_labels

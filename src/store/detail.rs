@@ -50,6 +50,11 @@ impl StagedDetails {
         self.items.is_empty()
     }
 
+    /// What they will take when they are stored, bytes.
+    pub fn size(&self) -> u64 {
+        size(&self.bytes, self.items.len())
+    }
+
     /// The details of one family as one block. The families of a whole body come one after the other, so its items
     /// are neighbours.
     fn block(&self, family: FamilyIx, entry: Entry) -> Option<Block> {
@@ -62,6 +67,11 @@ impl StagedDetails {
         }
         (!block.items.is_empty()).then_some(block)
     }
+}
+
+/// What so many details take, bytes: text, places, and their part of the table.
+fn size(bytes: &[u8], items: usize) -> u64 {
+    (bytes.len() + items * (size_of::<Item>() + 2 * size_of::<Place>())) as u64
 }
 
 fn append(bytes: &mut Vec<u8>, labels: &[u8], message: &[u8]) -> Item {
@@ -86,6 +96,10 @@ impl Block {
         self.items.iter().map(|item| (&self.bytes[item.labels.clone()], &self.bytes[item.message.clone()]))
     }
 
+    fn size(&self) -> u64 {
+        size(&self.bytes, self.items.len())
+    }
+
     fn labels(&self, item: u32) -> &[u8] {
         &self.bytes[self.items[item as usize].labels.clone()]
     }
@@ -106,12 +120,24 @@ pub struct Details {
     /// By family and label set.
     by_series: HashTable<Place>,
     hasher: RandomState,
+    /// What the blocks are counted with.
+    bytes: u64,
 }
 
 impl Details {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.by_entry.is_empty()
+    }
+
+    /// What they take, bytes.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// What those of an entry take, bytes.
+    pub fn bytes_of(&self, entry: Entry) -> u64 {
+        self.by_entry.get(&entry).map_or(0, |at| self.blocks[*at as usize].size())
     }
 
     /// The blocks alone, to be freed one by one.
@@ -139,6 +165,7 @@ impl Details {
     pub fn replace(&mut self, entry: Entry, staged: &StagedDetails, family: FamilyIx) {
         self.remove(entry);
         let Some(block) = staged.block(family, entry) else { return };
+        self.bytes += block.size();
         let at = self.blocks.insert(Rc::new(block)) as u32;
         self.by_entry.insert(entry, at);
         let Self { blocks, by_series, hasher, .. } = self;
@@ -156,6 +183,7 @@ impl Details {
     pub fn remove(&mut self, entry: Entry) {
         let Some(at) = self.by_entry.remove(&entry) else { return };
         let block = self.blocks.remove(at as usize);
+        self.bytes -= block.size();
         for item in 0..block.items.len() as u32 {
             let hash = series_hash(&self.hasher, entry.family, block.labels(item));
             match self.by_series.find_entry(hash, |place| *place == Place { block: at, item }) {
@@ -163,6 +191,14 @@ impl Details {
                 Err(_) => unreachable!("every detail is found by its series"),
             }
         }
+    }
+}
+
+#[cfg(any(test, feature = "fuzz"))]
+impl Details {
+    /// Panics if they were counted wrong.
+    pub fn verify(&self) {
+        assert_eq!(self.bytes, self.blocks.iter().map(|(_, block)| block.size()).sum::<u64>());
     }
 }
 

@@ -13,15 +13,14 @@ impl Store {
         let family = self.catalog.family(entry.family);
         let is_own = family.own.is_some();
         let shown = family.help.as_ref().filter(|shown| Some(&***shown) == help).cloned();
-        let holding = self.catalog.held_mut(entry);
-        if holding.home.is_none() {
-            holding.help = None;
+        if self.catalog.held_mut(entry).home.is_none() {
+            self.catalog.set_help(entry, None);
         }
-        if holding.help.as_deref() == help {
+        if self.catalog.held_mut(entry).help.as_deref() == help {
             return false;
         }
-        holding.help = shown.or_else(|| help.map(Rc::from));
-        let pushed = holding.help.clone();
+        let pushed = shown.or_else(|| help.map(Rc::from));
+        self.catalog.set_help(entry, pushed.clone());
         if is_own {
             return false;
         }

@@ -64,6 +64,11 @@ impl Overlay {
         (0..self.labels.len()).any(|at| self.name(at) == name.as_bytes() && !self.labels[at].is_default)
     }
 
+    /// How many labels the group has.
+    pub fn label_count(&self) -> usize {
+        self.labels.len() - usize::from(self.labels.iter().any(|label| label.is_default))
+    }
+
     /// Whether a name is quoted: not a classic one.
     pub fn has_quoted_names(&self) -> bool {
         self.has_quoted_names

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt::Write;
 use std::io::Read;
 
-use super::{Deflater, GroupKey, GroupSnapshot, MEMBER_HEADER, Mode, Refusal, Snapshot, Staged, Store};
+use super::{Deflater, GroupKey, GroupSnapshot, MEMBER_HEADER, Mode, Refusal, Snapshot, Staged, Store, Usage};
+use crate::limits::{Limit, Limits};
 use crate::model::sample::{FamilyIx, Kind, Label, Metric, MetricValue, Part, RawLabel, Sample, Sink, WholeSink};
 use crate::model::time::Timestamp;
 
@@ -98,6 +99,9 @@ pub struct Twins {
     /// Snapshots taken on the way, with the text that they had then.
     held: Vec<(Snapshot, String)>,
     deflater: Deflater,
+    limits: Limits,
+    /// Pushes for which there was no room.
+    pub refused: u64,
 }
 
 impl Default for Twins {
@@ -112,6 +116,13 @@ impl Twins {
         Self::new(Store::unchecked())
     }
 
+    /// Twins that may hold so much.
+    pub fn limited(limits: Limits) -> Self {
+        let mut store = Store::new();
+        store.set_limits(limits);
+        Self { limits, ..Self::new(store) }
+    }
+
     fn new(mut store: Store) -> Self {
         let own = OWN.map(|(name, kind, help, demands_help)| store.declare_own(name, kind, help, demands_help));
         Self {
@@ -122,6 +133,8 @@ impl Twins {
             clock: 0,
             held: Vec::new(),
             deflater: Deflater::default(),
+            limits: Limits::default(),
+            refused: 0,
         }
     }
 
@@ -186,24 +199,18 @@ impl Twins {
         let outcome = self.store.push(&mut self.staged, mode, at);
         let set = label_set(&push.labels);
         let is_new = !self.state.groups.contains_key(&set);
+        let after = self.state.after(push, at);
+        if let Some(limit) = after.exceeded(&self.state, &self.limits) {
+            assert_eq!(outcome, Err(Refusal::NoRoom(self.limits.reached(limit))), "{push:?}");
+            self.refused += 1;
+            return; // What is compared next is that nothing has changed.
+        }
         if self.store.is_checked()
             && is_new
             && self.state.groups.keys().any(|other| with_instance(other) == with_instance(&set))
         {
             assert!(matches!(outcome, Err(Refusal::Twin(_))), "{outcome:?} {push:?}");
             return;
-        }
-        let mut after = self.state.clone();
-        let group = after.groups.entry(set.clone()).or_default();
-        group.pushed = at;
-        if push.is_replace {
-            group.families.clear();
-        }
-        for family in push.families.iter().filter(|family| push.is_whole || !family.metrics.is_empty()) {
-            if !super::staged::RESERVED_NAMES.contains(&&*family.name) {
-                let merged = Family { has_details: push.is_whole, ..merged(family, &set) };
-                group.families.insert(family.name.clone(), merged);
-            }
         }
         let verdict = if self.store.is_checked() { after.check() } else { push.check_writable() };
         if push.has_timestamp && push.families.iter().any(|family| !family.metrics.is_empty()) {
@@ -230,6 +237,7 @@ impl Twins {
             self.compare_details();
         }
         assert_eq!(self.store.group_count(), self.state.groups.len());
+        assert_eq!(Usage { bytes: 0, ..self.store.usage() }, self.state.usage());
         for (snapshot, then) in &self.held {
             assert_eq!(text(snapshot), *then, "a snapshot changed");
             snapshot.pieces().iter().for_each(|page| page.verify());
@@ -350,6 +358,54 @@ impl Push {
 }
 
 impl State {
+    /// What is there when a push is applied.
+    fn after(&self, push: &Push, at: Timestamp) -> Self {
+        let set = label_set(&push.labels);
+        let mut after = self.clone();
+        let group = after.groups.entry(set.clone()).or_default();
+        group.pushed = at;
+        if push.is_replace {
+            group.families.clear();
+        }
+        for family in push.families.iter().filter(|family| push.is_whole || !family.metrics.is_empty()) {
+            if !super::staged::RESERVED_NAMES.contains(&&*family.name) {
+                let merged = Family { has_details: push.is_whole, ..merged(family, &set) };
+                group.families.insert(family.name.clone(), merged);
+            }
+        }
+        after
+    }
+
+    fn usage(&self) -> Usage {
+        let names = |set: &LabelSet| set.keys().cloned().collect::<Vec<_>>();
+        let lines = |family: &Family| {
+            let of_one = match family.kind {
+                Kind::Histogram | Kind::GaugeHistogram => 4,
+                Kind::Summary => 3,
+                _ => 1,
+            };
+            family.metrics.len() as u64 * of_one
+        };
+        let series = |group: &Group| group.families.values().map(lines).sum::<u64>() + 2;
+        Usage {
+            groups: self.groups.len() as u64,
+            shapes: self.groups.keys().map(names).collect::<BTreeSet<_>>().len() as u64,
+            series: self.groups.values().map(series).sum(),
+            bytes: 0,
+        }
+    }
+
+    /// The bound that this is beyond, and further than it was.
+    fn exceeded(&self, before: &Self, limits: &Limits) -> Option<Limit> {
+        let (now, then) = (self.usage(), before.usage());
+        let counts = [
+            (Limit::Groups, now.groups, then.groups),
+            (Limit::GroupingNames, now.shapes, then.shapes),
+            (Limit::Series, now.series, then.series),
+        ];
+        counts.into_iter().find(|(limit, now, then)| now > then && *now > limits.most(*limit)).map(|count| count.0)
+    }
+
     /// The full check: everything that is stored against everything else.
     fn check(&self) -> Result<(), String> {
         let mut kinds: BTreeMap<&str, Kind> = OWN.iter().map(|(name, kind, _, _)| (*name, *kind)).collect();

@@ -3,13 +3,13 @@
 
 use memchr::memrchr;
 
-use super::Store;
 use super::check::Resolved;
 use super::detail::StagedDetails;
 use super::entry::{Entry, EntryText, FamilyId};
 use super::key::GroupKey;
 use super::staged::{LineNote, RESERVED_NAMES};
 use super::times::PushTime;
+use super::{Content, Store};
 use crate::limits::{ENTRY_SHARED_BYTES_MAX, PAGE_BYTES};
 use crate::model::sample::{FamilyIx, Kind};
 use crate::model::time::Timestamp;
@@ -90,7 +90,8 @@ impl Store {
             self.write_empty(entry, kind, help, written);
         } else {
             let help_changes = self.update_help(entry, help) | (family.is_help_shown && self.insist_on_help(entry));
-            self.write_family(entry, kind, metrics, entry_text(text), help_changes, written);
+            let lines = memchr::memchr_iter(b'\n', text).count() as u32;
+            self.write_family(entry, Content { kind, metrics, lines, at: written }, entry_text(text), help_changes);
         }
         if !family.notes.is_empty() {
             self.notes.insert(entry, family.notes.as_slice().into());

@@ -10,6 +10,7 @@ use std::ops::Range;
 use foldhash::fast::RandomState;
 use smallvec::SmallVec;
 
+use super::bounds::Bounds;
 use super::compound::Compounds;
 use super::detail::StagedDetails;
 use super::entry::EntryText;
@@ -60,6 +61,7 @@ pub struct Staged {
     pub(super) has_timestamp: bool,
     /// A label name in the body is not classic.
     pub(super) has_quoted_labels: bool,
+    pub(super) bounds: Bounds,
     hasher: RandomState,
     /// Working memory: the escaped label values of one metric.
     pub(super) escaped: Vec<u8>,
@@ -82,6 +84,9 @@ pub(super) struct Lines {
     notes: Vec<(FamilyIx, LineNote)>,
     /// A family's name is not classic.
     has_quoted_names: bool,
+    /// Lines of all families, and how long they are together.
+    count: u64,
+    bytes: usize,
 }
 
 #[derive(Debug)]
@@ -127,6 +132,20 @@ impl Staged {
         self.has_unwritable = false;
         self.has_timestamp = false;
         self.has_quoted_labels = false;
+        self.bounds.clear();
+    }
+
+    /// How many lines there are so far, as far as that is known.
+    pub(super) fn series_count(&self) -> u64 {
+        self.lines.count + self.compounds.line_count()
+    }
+
+    /// Memory that the push holds, bytes.
+    pub fn held_bytes(&self) -> usize {
+        let Lines { families, words, bytes, notes, .. } = &self.lines;
+        let tables = families.len() * size_of::<StagedFamily>() + self.series.len() * size_of::<u64>();
+        let rest = words.len() + notes.len() * size_of::<(FamilyIx, LineNote)>() + self.details.size() as usize;
+        tables + *bytes + rest + self.compounds.held_bytes()
     }
 
     /// The body is complete: writes out histograms and summaries, drops families that later ones replace.
@@ -243,8 +262,9 @@ impl Staged {
 
     /// A metric of one line. Without a token its value is written anew.
     pub(super) fn push_line(&mut self, sample: &Sample<'_>) {
-        let Self { overlay, lines, .. } = self;
+        let Self { overlay, lines, bounds, .. } = self;
         let label_bytes: usize = sample.labels.iter().map(|label| 2 * label.name.len() + label.value.len() + 6).sum();
+        bounds.check_labels(sample.labels, label_bytes, overlay);
         let family = &lines.families[sample.family.0 as usize];
         let opening = family.opening.clone();
         let (out, words, start) = lines.begin_line(sample.family, opening.len() + label_bytes + overlay.len());
@@ -288,6 +308,7 @@ impl Staged {
 impl Sink for Staged {
     fn family(&mut self, family: FamilyIx, name: &str) {
         debug_assert_eq!(family.0 as usize, self.lines.families.len(), "families come in order");
+        self.bounds.check_name(name);
         self.lines.add_family(name);
     }
 
@@ -310,6 +331,8 @@ impl Sink for Staged {
             self.push_line(&sample);
             return;
         }
+        let label_bytes = sample.labels.iter().map(|label| label.name.len() + label.value.len()).sum();
+        self.bounds.check_labels(sample.labels, label_bytes, &self.overlay);
         let is_new = self.compounds.add(&sample, family.kind, &self.overlay);
         family.metrics += u32::from(is_new);
         self.has_quoted_labels |= self.compounds.has_quoted_labels();
@@ -330,6 +353,7 @@ impl Lines {
         self.text.clear();
         self.notes.clear();
         self.has_quoted_names = false;
+        (self.count, self.bytes) = (0, 0);
         self.families.shrink_to(STAGING_KEPT_BYTES_MAX / size_of::<StagedFamily>());
         self.words.shrink_to(STAGING_KEPT_BYTES_MAX);
         self.text.shrink_to(STAGING_KEPT_BYTES_MAX);
@@ -435,14 +459,18 @@ impl Lines {
     }
 
     fn end_line(&mut self, ix: FamilyIx, start: usize) {
+        self.count += 1;
         let family = &mut self.families[ix.0 as usize];
         family.lines += 1;
-        if !family.run.is_empty() {
+        let before = family.bytes;
+        if let Some(page) = family.run.last() {
+            family.bytes += page.len() - start;
+            self.bytes += page.len() - start;
             return;
         }
         let end = self.text.len();
-        let before = family.bytes;
         family.bytes += end - start;
+        self.bytes += end - start;
         if family.bytes > ENTRY_SHARED_BYTES_MAX {
             self.give_pages(ix, before, start);
             return;
@@ -487,5 +515,14 @@ impl StagedFamily {
 
     pub(super) fn metrics(&self) -> u32 {
         self.metrics
+    }
+
+    pub(super) fn lines(&self) -> u32 {
+        self.lines
+    }
+
+    /// How many lines it has, and how long they are together, bytes.
+    pub(super) fn size(&self) -> (u64, u64) {
+        (u64::from(self.lines), self.bytes as u64)
     }
 }

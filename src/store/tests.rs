@@ -1,9 +1,9 @@
 //! The store against its oracle, step by step over long random runs; and what is easier shown by hand.
 
 use super::naive::{Labels, Push, PushedFamily, Step, Twins, feed};
-use super::{GroupKey, Mode, Staged, Store};
-use crate::limits::{DISCARDS_PER_TURN_MAX, FAILURE_REASON_BYTES_MAX, WIPES_PENDING_MAX};
-use crate::model::sample::Kind;
+use super::{GroupKey, Mode, Refusal, Staged, Store};
+use crate::limits::{DISCARDS_PER_TURN_MAX, FAILURE_REASON_BYTES_MAX, Limit, Limits, WIPES_PENDING_MAX};
+use crate::model::sample::{Kind, WholeSink};
 use crate::model::time::Timestamp;
 use crate::random::Random;
 
@@ -113,6 +113,96 @@ fn step(random: &mut Random) -> Step {
             })
         }
     }
+}
+
+#[test]
+fn what_may_be_stored_is_bounded_as_the_oracle_says() {
+    let mut refused = 0;
+    for (limit, most) in [(Limit::Groups, 3), (Limit::GroupingNames, 2), (Limit::Series, 25), (Limit::Series, 7)] {
+        for seed in 0..5 {
+            let mut random = Random::new(seed);
+            let mut twins = Twins::limited(Limits::default().with(limit, most));
+            for _ in 0..150 {
+                twins.step(&step(&mut random));
+            }
+            assert!(twins.refused > 5, "{limit:?} with seed {seed}: {}", twins.refused);
+            refused += twins.refused;
+        }
+    }
+    assert!(refused > 500, "{refused}");
+}
+
+/// Pushes `lines` lines of a family to a group.
+fn fill(store: &mut Store, job: &str, family: &str, lines: usize, mode: Mode) -> Result<(), Refusal> {
+    let metrics = (0..lines).map(|at| (vec![("id".to_owned(), at.to_string())], 1)).collect();
+    let family = PushedFamily { name: family.to_owned(), kind: Kind::Gauge, help: Some("help".to_owned()), metrics };
+    let push = Push {
+        labels: vec![("job".to_owned(), job.to_owned())],
+        is_replace: mode == Mode::Replace,
+        has_timestamp: false,
+        is_interleaved: false,
+        is_whole: false,
+        families: vec![family],
+    };
+    let mut staged = Staged::default();
+    feed(&mut staged, &push);
+    let outcome = store.push(&mut staged, mode, Timestamp(1));
+    store.verify();
+    outcome
+}
+
+#[test]
+fn a_store_without_room_takes_what_needs_none() {
+    let full =
+        |bytes: u64| Err(Refusal::NoRoom(Limits::default().with(Limit::StoreBytes, bytes).reached(Limit::StoreBytes)));
+    let mut store = Store::new();
+    fill(&mut store, "a", "m", 100, Mode::Replace).unwrap();
+    fill(&mut store, "b", "m", 100, Mode::Replace).unwrap();
+    let bytes = store.usage().bytes;
+    store.set_limits(Limits::default().with(Limit::StoreBytes, bytes));
+    assert_eq!(store.full(), Some(Limits::default().with(Limit::StoreBytes, bytes).reached(Limit::StoreBytes)));
+    for mode in [Mode::Replace, Mode::Merge] {
+        assert_eq!(fill(&mut store, "a", "m", 101, mode), full(bytes));
+        assert_eq!(fill(&mut store, "c", "m", 1, mode), full(bytes));
+        assert_eq!(fill(&mut store, "a", "m", 100, mode), Ok(()), "what is there can be pushed again");
+        assert_eq!(fill(&mut store, "b", "m", 99, mode), Ok(()), "and less");
+        assert_eq!(fill(&mut store, "b", "m", 100, mode), Ok(()));
+    }
+    assert_eq!(fill(&mut store, "a", "n", 100, Mode::Merge), full(bytes));
+    assert_eq!(fill(&mut store, "a", "n", 90, Mode::Replace), Ok(()), "another family in the place of the first");
+    assert_eq!(store.usage().bytes.cmp(&bytes), std::cmp::Ordering::Less);
+    store.delete(&GroupKey::new([("job", "b")]));
+    assert_eq!(store.full(), None);
+    assert_eq!(fill(&mut store, "c", "n", 90, Mode::Replace), Ok(()));
+}
+
+#[test]
+fn what_is_beyond_a_bound_already_may_shrink() {
+    let mut store = Store::new();
+    fill(&mut store, "a", "m", 100, Mode::Replace).unwrap();
+    store.set_limits(Limits::default().with(Limit::StoreBytes, 2000).with(Limit::Series, 10));
+    assert!(matches!(fill(&mut store, "a", "m", 101, Mode::Replace), Err(Refusal::NoRoom(_))));
+    assert_eq!(fill(&mut store, "a", "m", 50, Mode::Replace), Ok(()));
+    assert!(matches!(fill(&mut store, "a", "m", 51, Mode::Replace), Err(Refusal::NoRoom(_))));
+}
+
+#[test]
+fn families_without_series_take_room() {
+    let mut store = Store::new();
+    let before = store.usage().bytes;
+    let mut staged = Staged::default();
+    staged.begin([("job", "j")].into_iter());
+    for at in 0..1000 {
+        let name = format!("family_{at}");
+        staged.whole_family(crate::model::sample::FamilyIx(at), &name, Kind::Gauge, Some(&[b'h'; 1000]));
+    }
+    staged.seal();
+    store.push(&mut staged, Mode::Replace, Timestamp(1)).unwrap();
+    store.verify();
+    let used = store.usage().bytes - before;
+    assert!(used > 1_300_000, "{used}");
+    store.delete(&GroupKey::new([("job", "j")]));
+    assert_eq!(store.usage().bytes, before);
 }
 
 #[test]

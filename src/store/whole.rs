@@ -29,6 +29,7 @@ enum Fault<'a> {
 impl WholeSink for Staged {
     fn whole_family(&mut self, family: FamilyIx, name: &str, kind: Kind, help: Option<&[u8]>) {
         debug_assert_eq!(family.0 as usize, self.lines.families.len(), "families come in order");
+        self.bounds.check_name(name);
         self.lines.add_whole_family(name, kind, help);
     }
 
@@ -69,6 +70,10 @@ impl WholeSink for Staged {
 impl Staged {
     fn write_metric(&mut self, metric: &Metric<'_>, labels: &[Label<'_>]) {
         let family = metric.family;
+        if !matches!(metric.value, MetricValue::Number(_)) {
+            let label_bytes = labels.iter().map(|label| label.name.len() + label.value.len()).sum();
+            self.bounds.check_labels(labels, label_bytes, &self.overlay);
+        }
         let mut merged = std::mem::take(&mut self.merged);
         merged.clear();
         if metric.detail.is_some() || !matches!(metric.value, MetricValue::Number(_)) {

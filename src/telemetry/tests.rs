@@ -16,14 +16,14 @@ fn build() -> Build {
     }
 }
 
-/// All lines but those of `process_*`, whose values are the machine's.
+/// All lines but those of `process_*`, whose values are the machine's, and those of the limits, which are many.
 fn rendered(telemetry: &mut Telemetry, seconds: u64) -> String {
     let mut out = Vec::new();
     let mut next = 0;
     telemetry.render(Duration::from_secs(seconds), None, &mut |index, lines| {
         assert_eq!(index, next);
         next += 1;
-        if index >= SCRAPES_IN_FLIGHT {
+        if index >= SCRAPES_IN_FLIGHT && index != LIMIT_REFUSALS {
             out.extend_from_slice(lines);
         }
     });
@@ -41,6 +41,7 @@ fn families_are_in_name_order_and_their_places_known() {
     check(PUSH_DURATION, "pushgateway_http_push_duration_seconds");
     check(PUSH_SIZE, "pushgateway_http_push_size_bytes");
     check(REQUESTS, "pushgateway_http_requests_total");
+    check(LIMIT_REFUSALS, "pushgateway_limit_refusals_total");
     check(PAGES_COMPRESSED, "pushgateway_scrape_pages_compressed_total");
     assert!(FAMILIES[..process::READINGS].iter().all(|family| family.name.starts_with("process_")));
 }
@@ -148,4 +149,21 @@ fn nothing_is_allocated_once_warm() {
     let info = allocation_counter::measure(|| (0..1000).for_each(|step| turn(step * 7)));
     assert_eq!(info.count_total, 0, "{info:?}");
     assert!(bytes > 0);
+}
+
+#[test]
+fn refusals_are_counted_by_limit() {
+    let mut telemetry = Telemetry::new(&build(), Timestamp(0));
+    telemetry.count_refusal(Limit::Groups);
+    telemetry.count_refusal(Limit::Groups);
+    let mut lines = Vec::new();
+    telemetry.render(Duration::ZERO, None, &mut |index, family| {
+        if index == LIMIT_REFUSALS {
+            lines.extend_from_slice(family);
+        }
+    });
+    let lines = String::from_utf8(lines).unwrap();
+    assert_eq!(lines.lines().count(), LIMITS_COUNT);
+    assert!(lines.contains("pushgateway_limit_refusals_total{limit=\"groups\"} 2\n"), "{lines}");
+    assert!(lines.contains("pushgateway_limit_refusals_total{limit=\"body-bytes\"} 0\n"), "{lines}");
 }

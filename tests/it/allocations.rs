@@ -37,6 +37,7 @@ impl Bench {
             has_lifecycle: false,
             has_consistency_check: true,
             names: pushgateway::model::name::Names::Classic,
+            limits: pushgateway::limits::Limits::default(),
             flags: Vec::new(),
             flags_changed: Vec::new(),
             build: Build::current(),

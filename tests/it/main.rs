@@ -15,6 +15,7 @@ mod crash;
 mod faults;
 mod gzip;
 mod kept;
+mod limits;
 mod migration;
 mod original;
 mod persistence;

@@ -11,7 +11,7 @@ use rcgen::{CertificateParams, KeyPair};
 use super::*;
 use crate::app::{App, Settings};
 use crate::cli::address::ListenAddress;
-use crate::limits::{HANDSHAKES_PER_TURN_MAX, HEAD_TIME_MAX, IDLE_TIME_MAX};
+use crate::limits::{HANDSHAKES_PER_TURN_MAX, HEAD_TIME_MAX, IDLE_TIME_MAX, Limits};
 use crate::log::{Format, Level, Logger};
 use crate::model::build::Build;
 use crate::model::name::Names;
@@ -46,6 +46,7 @@ impl Bench {
             has_lifecycle: false,
             has_consistency_check: true,
             names: Names::Classic,
+            limits: Limits::default(),
             flags_changed: Vec::new(),
             flags: Vec::new(),
             build: Build::current(),

@@ -1,0 +1,156 @@
+//! Room: how much is stored, and whether a push fits into what may be stored.
+//!
+//! What is stored is counted where it changes, so that this costs no walk. A push is measured against the room that is
+//! left as if nothing went when it comes; only where that is too little is it found out what it replaces.
+
+use super::catalog::Holding;
+use super::entry::{Entry, FamilyId, GroupId};
+use super::staged::Staged;
+use super::{Mode, Store};
+use crate::limits::{
+    FAMILY_BYTES, GROUP_BYTES, HOLDING_BYTES, Limit, Limits, PAGE_BYTES, Reached, SHAPE_NAME_BYTES, STORE_SLACK,
+};
+
+/// What a family's header adds to its name and help, and a push time to the labels of its group, bytes.
+const HEADER_BYTES: u64 = 40;
+const TIME_BYTES: u64 = 64;
+
+/// How much there is of something.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Groups.
+    pub groups: u64,
+    /// Sets of names that groups' labels have.
+    pub shapes: u64,
+    /// Series as a scrape shows them, the push times included and the gateway's own left out.
+    pub series: u64,
+    /// The exposition and what is kept beside it, bytes.
+    pub bytes: u64,
+}
+
+impl Store {
+    /// Bounds what is stored from now on. What is stored already stays, even if it is more.
+    pub fn set_limits(&mut self, limits: Limits) {
+        self.limits = limits;
+    }
+
+    /// How much is stored.
+    pub fn usage(&self) -> Usage {
+        Usage {
+            groups: self.catalog.group_count() as u64,
+            shapes: self.catalog.shape_count() as u64,
+            series: self.catalog.series(),
+            bytes: self.pages.bytes() + self.details.bytes() + self.catalog.bytes(),
+        }
+    }
+
+    /// The bound that leaves no room for anything new, if there is one.
+    pub fn full(&self) -> Option<Reached> {
+        let Usage { groups, series, bytes, .. } = self.usage();
+        let limits = &self.limits;
+        let bytes_most = limits.most(Limit::StoreBytes);
+        // Bytes are never used up to the last: room for less than a page is none.
+        let slack = (PAGE_BYTES as u64).min(bytes_most / STORE_SLACK);
+        let is_full = |limit: &Limit| match limit {
+            Limit::Groups => groups >= limits.most(Limit::Groups),
+            Limit::Series => series >= limits.most(Limit::Series),
+            _ => bytes.saturating_add(slack) >= bytes_most,
+        };
+        [Limit::Groups, Limit::Series, Limit::StoreBytes].into_iter().find(is_full).map(|limit| limits.reached(limit))
+    }
+
+    /// Whether a push to a group, if it is there, fits.
+    ///
+    /// # Errors
+    /// The bound that it would exceed. A push that makes nothing more exceeds none.
+    pub(super) fn check_room(&self, group: Option<GroupId>, staged: &Staged, mode: Mode) -> Result<(), Reached> {
+        let limits = &self.limits;
+        let used = self.usage();
+        let added = self.added(group, staged);
+        limits.check([
+            (Limit::Groups, added.groups.saturating_mul(used.groups + 1)),
+            (Limit::GroupingNames, added.shapes.saturating_mul(used.shapes + 1)),
+        ])?;
+        let after = |used: u64, added: u64, gone: u64| if added > gone { used + added - gone } else { 0 };
+        let all = [
+            (Limit::Series, after(used.series, added.series, 0)),
+            (Limit::StoreBytes, after(used.bytes, added.bytes, 0)),
+        ];
+        if limits.check(all).is_ok() {
+            return Ok(());
+        }
+        let gone = group.map_or_else(Usage::default, |group| self.replaced(group, staged, mode));
+        limits.check([
+            (Limit::Series, after(used.series, added.series, gone.series)),
+            (Limit::StoreBytes, after(used.bytes, added.bytes, gone.bytes)),
+        ])
+    }
+
+    /// What a push brings, at most.
+    fn added(&self, group: Option<GroupId>, staged: &Staged) -> Usage {
+        let mut added = Usage::default();
+        if group.is_none() {
+            let labels = staged.group_labels().len() as u64;
+            added.groups = 1;
+            added.series = 2;
+            added.bytes = GROUP_BYTES + staged.key().as_bytes().len() as u64;
+            added.bytes += 2 * (HOLDING_BYTES + labels + TIME_BYTES);
+            if !self.catalog.has_shape(staged.key()) {
+                added.shapes = 1;
+                added.bytes += staged.key().labels().count() as u64 * SHAPE_NAME_BYTES;
+            }
+        }
+        for (ix, family) in staged.families() {
+            let (series, bytes) = family.size();
+            added.series += series;
+            added.bytes += bytes + HOLDING_BYTES + staged.help(ix).map_or(0, |help| help.len() as u64);
+            if self.catalog.find_family(staged.name(ix)).is_none() {
+                let help = staged.help(ix).map_or(0, |help| help.len() as u64);
+                added.bytes += FAMILY_BYTES + HEADER_BYTES + 3 * staged.name(ix).len() as u64 + help;
+            }
+        }
+        added.bytes += staged.details.size();
+        added
+    }
+
+    /// What goes when a push comes to a group, at least.
+    fn replaced(&self, group: GroupId, staged: &Staged, mode: Mode) -> Usage {
+        let mut named: Vec<_> =
+            staged.families().filter_map(|(ix, _)| self.catalog.find_family(staged.name(ix))).collect();
+        named.sort_unstable();
+        let holdings = self.catalog.group(group).holdings.iter().filter(|held| held.family > FamilyId::FAILURE_TIME);
+        let mut gone = Usage::default();
+        for held in holdings {
+            let is_named = named.binary_search(&held.family).is_ok();
+            if is_named || mode == Mode::Replace {
+                gone.series += u64::from(held.lines);
+                gone.bytes += self.held_bytes(group, held);
+                if !is_named && self.catalog.family(held.family).holders == 1 {
+                    gone.bytes += self.family_bytes(held.family);
+                }
+            }
+        }
+        gone
+    }
+
+    /// What a group's part of a family is counted with, bytes.
+    fn held_bytes(&self, group: GroupId, held: &Holding) -> u64 {
+        let entry = Entry { family: held.family, group };
+        let text: usize = match held.home {
+            Some(_) => self.pages.text(&self.catalog, entry).map(<[u8]>::len).sum(),
+            None => 0,
+        };
+        let help = held.help.as_ref().map_or(0, |help| help.len() as u64);
+        HOLDING_BYTES + text as u64 + help + self.details.bytes_of(entry)
+    }
+
+    /// What a family is counted with that goes with its last holder, bytes.
+    fn family_bytes(&self, id: FamilyId) -> u64 {
+        let family = self.catalog.family(id);
+        let header = family.header.map(|_| self.pages.text(&self.catalog, Entry::header(id)).map(<[u8]>::len).sum());
+        if family.own.is_some() {
+            return 0;
+        }
+        FAMILY_BYTES + family.name.len() as u64 + header.unwrap_or(0usize) as u64
+    }
+}
