@@ -51,6 +51,9 @@ pub const SLOTS_STEP: usize = 4;
 /// An entry longer than this, bytes, gets pages of its own; shorter ones share pages.
 pub const ENTRY_SHARED_BYTES_MAX: usize = PAGE_BYTES / 2;
 
+/// Room in a copied page of the gateway's own lines, bytes: their numbers get longer.
+pub const OWN_SPARE_BYTES: usize = 256;
+
 /// A shared page with less text than this, bytes, is joined with a neighbour.
 pub const PAGE_SPARSE_BYTES: usize = PAGE_BYTES / 4;
 
@@ -235,6 +238,9 @@ pub const CONNECTIONS_MAX: usize = 16 << 10;
 
 /// Descriptors that connections leave to others: listeners, the persistence file and its copies, readings of the process.
 pub const DESCRIPTORS_RESERVED: u64 = 64;
+
+/// When there are too many connections, the part of them that is closed once a second if they are idle: one of so many.
+pub const CROWD_PART: usize = 8;
 
 /// Default of what requests on their way in may hold, bytes: two of the longest bodies that are taken.
 pub const RECEIVED_BYTES_DEFAULT: u64 = 2 << 30;

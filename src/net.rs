@@ -177,6 +177,11 @@ pub fn raise_descriptor_limit() {
     let _ = rlimit::increase_nofile_limit(u64::MAX);
 }
 
+/// How many descriptors the process may have, if there is such a limit and it is known.
+pub fn descriptor_limit() -> Option<u64> {
+    rlimit::getrlimit(rlimit::Resource::NOFILE).ok().map(|(soft, _)| soft)
+}
+
 fn prepared(stream: TcpStream) -> io::Result<Stream> {
     // Answers are written whole; waiting to fill a segment would only delay them.
     stream.set_nodelay(true)?;

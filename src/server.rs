@@ -8,10 +8,13 @@
 //!       -> work that no request waits for (bounded)
 //! ```
 
+mod crowd;
+mod patience;
 mod scrape;
 mod secure;
 mod session;
 mod start;
+mod upkeep;
 
 use std::collections::VecDeque;
 use std::io;
@@ -25,17 +28,18 @@ use crate::app::{App, Now};
 use crate::cli::address::ListenAddress;
 use crate::http::HttpDate;
 use crate::limits::{
-    ACCEPTS_PER_TURN_MAX, CONNECTIONS_MAX, DEFLATE_BYTES_PER_TURN_MAX, HANDSHAKES_PER_TURN_MAX, READ_BYTES,
-    SHUTDOWN_TIME_MAX, SWEEP_INTERVAL,
+    ACCEPTS_PER_TURN_MAX, DEFLATE_BYTES_PER_TURN_MAX, HANDSHAKES_PER_TURN_MAX, READ_BYTES, SHUTDOWN_TIME_MAX,
+    SWEEP_INTERVAL,
 };
 use crate::log::Value;
 use crate::model::time::Timestamp;
 use crate::net::notify::{State, Supervisor};
-use crate::net::{Reactor, Ready, activation};
+use crate::net::{self, Reactor, Ready, activation};
 use crate::persist;
 
+use crowd::Crowd;
 use secure::Secure;
-use session::{Next, Session};
+use session::{Load, Next, Session, Weight};
 
 pub use start::{serve, version};
 
@@ -59,6 +63,12 @@ pub struct Server {
     waiting: VecDeque<(usize, Pending)>,
     /// Listeners that may have connections waiting.
     accepting: Vec<bool>,
+    crowd: Crowd,
+    connections_max: usize,
+    /// Connections have to wait, as there are so many.
+    is_crowded: bool,
+    /// What requests and answers under way hold.
+    load: Load,
     clock: Clock,
     shared: Shared,
     next_sweep: Instant,
@@ -108,6 +118,7 @@ impl Server {
     /// A server that listens nowhere yet.
     pub fn new(app: App) -> io::Result<Self> {
         let started = Instant::now();
+        let limits = *app.limits();
         let date = HttpDate::new(Timestamp::from_system(SystemTime::now()));
         let input = vec![0; READ_BYTES].into_boxed_slice();
         Ok(Self {
@@ -117,6 +128,10 @@ impl Server {
             ready: VecDeque::new(),
             waiting: VecDeque::new(),
             accepting: Vec::new(),
+            crowd: Crowd::new(&limits),
+            connections_max: crowd::connections_max(&limits, net::descriptor_limit()),
+            is_crowded: false,
+            load: Load::default(),
             clock: Clock { started },
             shared: Shared {
                 input,
@@ -159,7 +174,7 @@ impl Server {
         self.accepting.push(true);
         self.app.log.info("Listening on", &[("address", Value::Shown(&bound))]);
         let keys = [("http2", Value::Bool(false)), ("address", Value::Shown(&bound))];
-        let is_secure = self.secure.handshake.is_some();
+        let is_secure = self.is_secure();
         self.app.log.info(if is_secure { "TLS is enabled." } else { "TLS is disabled." }, &keys);
     }
 
@@ -215,6 +230,7 @@ impl Server {
         self.prove();
         self.accept();
         self.run_ready();
+        self.shed();
         self.sweep();
         self.has_more_work |= self.app.work_off(self.clock.now());
         if self.app.is_quitting() && self.shutdown_at.is_none() {
@@ -295,7 +311,7 @@ impl Server {
     // ---- accepting ----
 
     fn may_accept(&self) -> bool {
-        self.sessions.len() < CONNECTIONS_MAX && self.shutdown_at.is_none()
+        self.sessions.len() < self.connections_max && self.shutdown_at.is_none()
     }
 
     fn accept(&mut self) {
@@ -304,11 +320,14 @@ impl Server {
             while self.accepting[at] && self.may_accept() && budget > 0 {
                 budget -= 1;
                 match self.reactor.accept(at) {
-                    Ok(Some((mut stream, peer))) => {
+                    Ok(Some((mut stream, peer))) if self.crowd.enter(peer.ip()) => {
                         if self.secure(&mut stream) {
                             self.open_session(Session::new(stream, peer, self.shared.now, self.app.limits()));
+                        } else {
+                            self.crowd.leave(peer.ip());
                         }
                     }
+                    Ok(Some((stream, peer))) => self.turn_away(stream, peer),
                     Ok(None) => self.accepting[at] = false,
                     Err(error) => {
                         // No descriptors left, most likely: the next sweep tries again.
@@ -318,6 +337,7 @@ impl Server {
                 }
             }
         }
+        self.note_crowd();
     }
 
     fn open_session(&mut self, session: Session) {
@@ -326,7 +346,7 @@ impl Server {
         let session = entry.insert(session);
         if let Err(error) = self.reactor.register(session.stream_mut(), key) {
             self.app.log.error("cannot watch a connection", &[("err", Value::Shown(&error))]);
-            self.sessions.remove(key);
+            self.close(key);
         }
     }
 
@@ -338,7 +358,9 @@ impl Server {
             let Some(key) = self.ready.pop_front() else { break };
             let Some(session) = self.sessions.get_mut(key) else { continue };
             session.dequeue();
-            match session.advance(&mut self.app, &mut self.shared, self.clock) {
+            let next = session.advance(&mut self.app, &mut self.shared, self.clock);
+            self.load.update(session.weigh());
+            match next {
                 Next::Wait => {}
                 Next::Again => {
                     session.enqueue();
@@ -368,24 +390,9 @@ impl Server {
 
     fn close(&mut self, key: usize) {
         let session = self.sessions.remove(key);
+        self.load.update((Weight::default(), session.weight()));
+        self.crowd.leave(session.peer().ip());
         session.close(&mut self.app);
-    }
-
-    /// Looks at all deadlines, once an interval. Few sessions are late at any time, and looking at one costs next to
-    /// nothing, so there is no queue of deadlines to be kept.
-    fn sweep(&mut self) {
-        let now = self.shared.now;
-        if now < self.next_sweep {
-            return;
-        }
-        self.next_sweep = now + SWEEP_INTERVAL;
-        self.accepting.fill(self.shutdown_at.is_none());
-        let is_over = self.shutdown_at.is_some_and(|at| now >= at);
-        let late: Vec<_> = self.sessions.iter().filter(|(_, session)| is_over || session.is_late(now)).collect();
-        let late: Vec<_> = late.into_iter().map(|(key, _)| key).collect();
-        for key in late {
-            self.close(key);
-        }
     }
 
     /// Stops listening, lets go of connections that are idle, and gives the others a bounded time.

@@ -308,7 +308,8 @@ impl Store {
             (family.help, family.own) = (help, own);
         }
         let catalog = std::mem::replace(&mut self.catalog, catalog);
-        let pages = std::mem::take(&mut self.pages);
+        let emptied = self.pages.emptied();
+        let pages = std::mem::replace(&mut self.pages, emptied);
         let notes = std::mem::take(&mut self.notes);
         let details = std::mem::take(&mut self.details);
         self.quoted_groups = 0;
@@ -318,13 +319,14 @@ impl Store {
             let lines: Vec<u8> = pages.text(&catalog, entry).flatten().copied().collect();
             self.set_own(holding.family, &lines);
         }
-        let ((groups, families), pages, notes) = (catalog.into_parts(), pages.into_parts(), notes.into_iter());
+        let ((groups, families), (pages, replaced), notes) =
+            (catalog.into_parts(), pages.into_parts(), notes.into_iter());
         let (groups, families, pages) = (groups.into_iter(), families.into_iter(), pages.into_iter());
         let details = details.into_blocks().into_iter();
         if self.discarded.len() == WIPES_PENDING_MAX {
-            self.discarded.remove(0);
+            self.discarded.remove(0).free_some(&mut { usize::MAX });
         }
-        self.discarded.push(Discarded { groups, families, pages, notes, details });
+        self.discarded.push(Discarded { groups, families, pages, replaced, notes, details });
     }
 
     /// Frees some of what wipes left behind; to be called again while [`Store::has_discarded`].
@@ -365,6 +367,11 @@ impl Store {
     /// The length of the exposition, bytes.
     pub fn bytes(&self) -> u64 {
         self.pages.bytes()
+    }
+
+    /// What readers hold of text that is stored no more, bytes.
+    pub fn replaced_bytes(&self) -> usize {
+        self.pages.replaced().bytes()
     }
 
     /// Whether names in the exposition may be quoted; if not, it is the same in every escaping (SPEC 7.6).

@@ -47,6 +47,12 @@ impl Scrape {
         Self { snapshot, form, part: 0, offset: 0 }
     }
 
+    /// Memory that it holds beside the pages, bytes: the list of them, and what is made ahead of the client.
+    pub(super) fn held_bytes(&self) -> usize {
+        let ahead = if self.is_in_making() { 2 * DEFLATED_AHEAD_BYTES } else { 0 };
+        size_of_val(self.snapshot.pieces()) + ahead
+    }
+
     pub(super) fn body(&self) -> Body<'static> {
         match &self.form {
             Form::Identity => Body::Sized(self.snapshot.bytes()),

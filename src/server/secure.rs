@@ -75,6 +75,11 @@ impl Server {
         }
     }
 
+    /// Whether connections have to speak TLS.
+    pub(super) fn is_secure(&self) -> bool {
+        self.secure.handshake.is_some()
+    }
+
     /// Has a new connection speak TLS, if all do; whether it may go on.
     pub(super) fn secure(&mut self, stream: &mut Stream) -> bool {
         let Some(handshake) = &self.secure.handshake else { return true };

@@ -5,15 +5,17 @@
 //! ```
 //! While an answer is being sent nothing is read: a client that does not read its answers is not listened to.
 
+mod bounded;
 mod guarded;
 
 use std::fmt::Display;
 use std::io::IoSlice;
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use smallvec::SmallVec;
 
+use super::patience::{Patience, Phase};
 use super::scrape::Scrape;
 use super::{Clock, Shared};
 use crate::app::conversion::Conversion;
@@ -26,12 +28,13 @@ use crate::app::reply::{Reply, ReplyBody};
 use crate::app::{Answer, App};
 use crate::http::{Body, Connection, Disposition, Event, Refusal, Response};
 use crate::limits::{
-    BODY_PAUSE_MAX, CODED_PIECE_BYTES, CONVERTED_BYTES_PER_STEP, DECODED_BYTES_PER_TURN_MAX, HEAD_TIME_MAX,
-    IDLE_TIME_MAX, LINGER_TIME_MAX, Limit, Limits, OUTPUT_KEPT_BYTES_MAX, READ_BYTES_PER_TURN_MAX,
-    REQUESTS_PER_TURN_MAX, RESPONSE_PAUSE_MAX, WRITE_BYTES_PER_TURN_MAX, WRITE_PIECES_MAX,
+    CODED_PIECE_BYTES, CONVERTED_BYTES_PER_STEP, DECODED_BYTES_PER_TURN_MAX, Limit, Limits, OUTPUT_KEPT_BYTES_MAX,
+    READ_BYTES_PER_TURN_MAX, REQUESTS_PER_TURN_MAX, WRITE_BYTES_PER_TURN_MAX, WRITE_PIECES_MAX,
 };
 use crate::net::{Progress, Stream};
 use crate::persist::Ticket;
+
+pub(super) use bounded::{Load, Weight};
 
 /// What a session wants after a turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,8 +69,9 @@ pub(super) struct Session {
     incoming: Incoming,
     /// The change that the answer to the request at hand waits for. Nothing is taken in meanwhile.
     awaits: Option<Ticket>,
-    phase: Phase,
-    deadline: Instant,
+    patience: Patience,
+    /// What of the memory of all it was counted with.
+    weight: Weight,
 }
 
 /// Who the body that is being received is for.
@@ -90,35 +94,6 @@ enum Outgoing {
     Json(Box<JsonBody>),
 }
 
-/// What the session waits for; each has its own patience.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
-    /// The end of a TLS handshake; counted from the beginning of the connection.
-    Handshake,
-    /// The next request.
-    Idle,
-    /// The rest of a head; counted from its first byte.
-    Head,
-    /// More of a body; counted from the last piece.
-    Body,
-    /// The client to read; counted from the last byte that it took.
-    Response,
-    /// The client to stop sending.
-    Linger,
-}
-
-impl Phase {
-    const fn patience(self) -> Duration {
-        match self {
-            Phase::Idle => IDLE_TIME_MAX,
-            Phase::Handshake | Phase::Head => HEAD_TIME_MAX,
-            Phase::Body => BODY_PAUSE_MAX,
-            Phase::Response => RESPONSE_PAUSE_MAX,
-            Phase::Linger => LINGER_TIME_MAX,
-        }
-    }
-}
-
 /// What is left of a session's share of a turn.
 struct Share {
     read: usize,
@@ -135,8 +110,10 @@ impl Share {
         requests: REQUESTS_PER_TURN_MAX,
     };
 
-    fn has_moved_bytes(&self) -> bool {
-        self.read < Self::WHOLE.read || self.decoded < Self::WHOLE.decoded || self.written < Self::WHOLE.written
+    /// Whether something was done; how many bytes went over the connection.
+    fn moved_bytes(&self) -> Option<u64> {
+        let moved = (Self::WHOLE.read - self.read) + (Self::WHOLE.written - self.written);
+        (moved > 0 || self.decoded < Self::WHOLE.decoded).then_some(moved as u64)
     }
 
     /// Whether more may be taken in.
@@ -173,7 +150,6 @@ enum Step {
 
 impl Session {
     pub(super) fn new(stream: Stream, peer: SocketAddr, now: Instant, limits: &Limits) -> Self {
-        let phase = if stream.is_handshaking() { Phase::Handshake } else { Phase::Idle };
         Self {
             stream,
             peer,
@@ -187,8 +163,8 @@ impl Session {
             body: Outgoing::Nothing,
             incoming: Incoming::Nothing,
             awaits: None,
-            phase,
-            deadline: now + phase.patience(),
+            patience: Patience::new(now, limits),
+            weight: Weight::default(),
         }
     }
 
@@ -211,9 +187,8 @@ impl Session {
         self.is_queued = false;
     }
 
-    pub(super) fn is_late(&self, now: Instant) -> bool {
-        // Nobody is late whose credentials are still being compared.
-        now >= self.deadline && !self.is_unproven()
+    pub(super) fn peer(&self) -> SocketAddr {
+        self.peer
     }
 
     /// Whether nothing is lost if it is closed.
@@ -243,11 +218,13 @@ impl Session {
         if self.output.capacity() == 0 {
             std::mem::swap(&mut self.output, &mut shared.output);
         }
+        let was_handshaking = self.stream.is_handshaking();
         let mut share = Share::WHOLE;
         let next = self.turn(&mut share, app, shared, clock);
-        let has_shaken_hands = self.phase == Phase::Handshake && !self.stream.is_handshaking();
-        if share.has_moved_bytes() || has_shaken_hands {
-            self.note_progress(shared.now);
+        if let Some(bytes) = share.moved_bytes() {
+            self.note_progress(bytes, shared.now, app.limits());
+        } else if was_handshaking && !self.stream.is_handshaking() {
+            self.note_progress(0, shared.now, app.limits());
         }
         if self.sent == self.output.len() {
             self.output.clear();
@@ -264,7 +241,7 @@ impl Session {
                 Flushed::All => {}
                 Flushed::Blocked => return Next::Wait,
                 Flushed::Spent => {
-                    self.note_progress(shared.now); // It is not the client who is waited for.
+                    self.note_progress(0, shared.now, app.limits()); // It is not the client who is waited for.
                     return Next::Again;
                 }
                 Flushed::Broken => return Next::Close,
@@ -274,7 +251,7 @@ impl Session {
             }
             match self.http.disposition() {
                 Disposition::Continue | Disposition::Drain => {}
-                Disposition::LingerClose => self.linger(shared.now),
+                Disposition::LingerClose => self.linger(shared.now, app.limits()),
                 Disposition::Close => return Next::Close,
             }
             if share.read == 0 || !share.has_room() {
@@ -296,11 +273,11 @@ impl Session {
 
     // ---- deadlines ----
 
-    fn note_progress(&mut self, now: Instant) {
-        let phase = if self.phase == Phase::Linger {
+    fn note_progress(&mut self, bytes: u64, now: Instant, limits: &Limits) {
+        let phase = if self.patience.phase() == Phase::Linger {
             Phase::Linger
         } else if self.stream.is_handshaking() {
-            Phase::Handshake
+            Phase::Greeting
         } else if !self.is_flushed() {
             Phase::Response
         } else if self.http.is_idle() {
@@ -310,22 +287,14 @@ impl Session {
         } else {
             Phase::Head
         };
-        // Every byte of a body or an answer renews the patience; a head and a last goodbye have to end.
-        if phase != self.phase || !matches!(phase, Phase::Handshake | Phase::Head | Phase::Linger) {
-            self.enter(phase, now);
-        }
-    }
-
-    fn enter(&mut self, phase: Phase, now: Instant) {
-        self.phase = phase;
-        self.deadline = now + phase.patience();
+        self.patience.progress(phase, bytes, now, limits);
     }
 
     /// Sends no more, and discards what still comes for a while.
-    fn linger(&mut self, now: Instant) {
-        if self.phase != Phase::Linger {
+    fn linger(&mut self, now: Instant, limits: &Limits) {
+        if self.patience.phase() != Phase::Linger {
             self.stream.shutdown_write();
-            self.enter(Phase::Linger, now);
+            self.patience.enter(Phase::Linger, now, limits);
         }
     }
 
@@ -362,7 +331,7 @@ impl Session {
             Progress::Blocked => Taken::Blocked,
             Progress::Ended => {
                 match self.stream.take_trouble() {
-                    Some(trouble) => self.give_up(&trouble, app),
+                    Some(trouble) => self.fail_handshake(&trouble, app),
                     None => self.is_input_over = true,
                 }
                 Taken::Some

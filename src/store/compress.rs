@@ -4,9 +4,10 @@
 //! costs one run, and a scrape is a header, the runs as they stand, and a trailer (RFC 1952). Runs are made when
 //! somebody asks; who may make how many at a time is the caller's business.
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::fmt;
 use std::ops::Deref;
+use std::rc::Rc;
 
 use flate2::{Compress, Compression, FlushCompress, Status};
 
@@ -30,6 +31,39 @@ pub struct PageText {
     is_own: bool,
     /// Invariant: made from `bytes` as they are.
     run: OnceCell<Run>,
+    /// Set once no page has this text any more, while somebody still reads it: how much that is, bytes, and where it is
+    /// counted.
+    replaced: OnceCell<(usize, Meter)>,
+}
+
+/// How many bytes texts hold that no page has any more. Shared by those texts, as each is let go of by whoever happens to
+/// have read it last.
+#[derive(Clone, Debug, Default)]
+pub struct Meter(Rc<Cell<usize>>);
+
+impl Meter {
+    /// The number.
+    pub fn bytes(&self) -> usize {
+        self.0.get()
+    }
+
+    /// Takes note that a page lets go of a text; who reads it keeps it.
+    pub(super) fn release(&self, text: Rc<PageText>) {
+        if Rc::strong_count(&text) > 1 {
+            let bytes = text.bytes.capacity() + text.run().map_or(0, <[u8]>::len);
+            if text.replaced.set((bytes, self.clone())).is_ok() {
+                self.0.set(self.0.get() + bytes);
+            }
+        }
+    }
+}
+
+impl Drop for PageText {
+    fn drop(&mut self) {
+        if let Some((bytes, meter)) = self.replaced.get() {
+            meter.0.set(meter.0.get() - bytes);
+        }
+    }
 }
 
 /// Compressed text.
@@ -42,7 +76,7 @@ struct Run {
 
 impl PageText {
     pub(super) fn new(bytes: Vec<u8>, is_own: bool) -> Self {
-        Self { bytes, is_own, run: OnceCell::new() }
+        Self { bytes, is_own, run: OnceCell::new(), replaced: OnceCell::new() }
     }
 
     /// The text, to change it; the run is dropped.

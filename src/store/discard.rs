@@ -7,6 +7,7 @@ use std::rc::Rc;
 use slab::IntoIter;
 
 use super::catalog::{Family, Group};
+use super::compress::Meter;
 use super::detail::Block;
 use super::entry::Entry;
 use super::pages::Page;
@@ -21,6 +22,8 @@ pub struct Discarded {
     pub families: IntoIter<Family>,
     /// Its pages; a scrape under way may still hold their text.
     pub pages: IntoIter<Page>,
+    /// Where that is counted.
+    pub replaced: Meter,
     /// Its notes.
     pub notes: hash_map::IntoIter<Entry, Rc<[LineNote]>>,
     /// Its details.
@@ -31,7 +34,7 @@ impl Discarded {
     /// Frees at most `budget` things, and takes from the budget what it freed; whether something is left.
     pub fn free_some(&mut self, budget: &mut usize) -> bool {
         while *budget > 0 {
-            let freed = self.pages.next().is_some()
+            let freed = self.pages.next().map(|(_, page)| page.free(&self.replaced)).is_some()
                 || self.groups.next().is_some()
                 || self.families.next().is_some()
                 || self.notes.next().is_some()

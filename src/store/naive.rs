@@ -4,8 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt::Write;
 use std::io::Read;
+use std::rc::Rc;
 
-use super::{Deflater, GroupKey, GroupSnapshot, MEMBER_HEADER, Mode, Refusal, Snapshot, Staged, Store, Usage};
+use super::{
+    Deflater, GroupKey, GroupSnapshot, MEMBER_HEADER, Mode, PageText, Refusal, Snapshot, Staged, Store, Usage,
+};
 use crate::limits::{Limit, Limits};
 use crate::model::sample::{FamilyIx, Kind, Label, Metric, MetricValue, Part, RawLabel, Sample, Sink, WholeSink};
 use crate::model::time::Timestamp;
@@ -238,6 +241,19 @@ impl Twins {
         }
         assert_eq!(self.store.group_count(), self.state.groups.len());
         assert_eq!(Usage { bytes: 0, ..self.store.usage() }, self.state.usage());
+        let mut stored = Snapshot::default();
+        self.store.snapshot(&mut stored);
+        let is_stored = |page: &Rc<PageText>| stored.pieces().iter().any(|stored| Rc::ptr_eq(page, stored));
+        let held = self.held.iter().flat_map(|(snapshot, _)| snapshot.pieces());
+        let replaced: BTreeMap<_, _> =
+            held.filter(|page| !is_stored(page)).map(|page| (Rc::as_ptr(page), page.len())).collect();
+        if !self.store.has_discarded() {
+            let counted = self.store.replaced_bytes();
+            assert!(
+                counted >= replaced.values().sum() && (counted > 0) != replaced.is_empty(),
+                "{counted} {replaced:?}"
+            );
+        }
         for (snapshot, then) in &self.held {
             assert_eq!(text(snapshot), *then, "a snapshot changed");
             snapshot.pieces().iter().for_each(|page| page.verify());

@@ -21,9 +21,11 @@ use std::rc::Rc;
 use slab::Slab;
 
 use super::catalog::Catalog;
-use super::compress::PageText;
+use super::compress::{Meter, PageText};
 use super::entry::{Entry, EntryText, FamilyId, GroupId, Home, PageId};
-use crate::limits::{PAGE_BYTES, PAGE_MERGE_BYTES_MAX, PAGE_SPARSE_BYTES, PAGE_STEP_BYTES, SLOTS_STEP};
+use crate::limits::{
+    OWN_SPARE_BYTES, PAGE_BYTES, PAGE_MERGE_BYTES_MAX, PAGE_SPARSE_BYTES, PAGE_STEP_BYTES, SLOTS_STEP,
+};
 
 /// One page.
 #[derive(Debug)]
@@ -59,6 +61,11 @@ impl Page {
         self.slots[slot].start as usize..end
     }
 
+    /// Lets go of the page; who reads its text keeps that.
+    pub fn free(self, replaced: &Meter) {
+        replaced.release(self.text);
+    }
+
     fn is_run(&self) -> bool {
         self.kind == PageKind::Run
     }
@@ -68,18 +75,20 @@ impl Page {
     }
 
     /// The text, no longer shared with any snapshot.
-    fn text_mut(&mut self) -> &mut Vec<u8> {
+    fn text_mut(&mut self, replaced: &Meter) -> &mut Vec<u8> {
         if Rc::get_mut(&mut self.text).is_none() {
-            let mut copy = Vec::with_capacity(capacity_for(self.text.len()));
+            // The gateway's own lines are written anew for each scrape: many scrapes at once hold as many copies.
+            let (is_own, len) = (self.text.is_own(), self.text.len());
+            let mut copy = Vec::with_capacity(if is_own { len + OWN_SPARE_BYTES } else { capacity_for(len) });
             copy.extend_from_slice(&self.text);
-            self.text = Rc::new(PageText::new(copy, self.text.is_own()));
+            replaced.release(std::mem::replace(&mut self.text, Rc::new(PageText::new(copy, is_own))));
         }
         Rc::get_mut(&mut self.text).expect("a text that was just copied is not shared").bytes_mut()
     }
 
     /// Puts `bytes` in the place of `range`.
-    fn splice(&mut self, range: Range<usize>, bytes: &[u8]) {
-        let text = self.text_mut();
+    fn splice(&mut self, range: Range<usize>, bytes: &[u8], replaced: &Meter) {
+        let text = self.text_mut(replaced);
         let (old_len, tail) = (text.len(), range.end);
         let new_end = range.start + bytes.len();
         if new_end > tail {
@@ -123,6 +132,8 @@ pub struct Pages {
     arena: Slab<Page>,
     order: Vec<PageId>,
     bytes: u64,
+    /// What readers hold of text that no page has any more.
+    replaced: Meter,
 }
 
 /// The exposition as it was at one moment; holds its text alive. Reuse it to spare the allocation.
@@ -202,8 +213,18 @@ impl Pages {
     }
 
     /// Takes it apart, to be freed in steps.
-    pub fn into_parts(self) -> Slab<Page> {
-        self.arena
+    pub fn into_parts(self) -> (Slab<Page>, Meter) {
+        (self.arena, self.replaced)
+    }
+
+    /// No pages, in the place of these: what readers hold is counted on.
+    pub fn emptied(&self) -> Self {
+        Self { replaced: self.replaced.clone(), ..Self::default() }
+    }
+
+    /// What readers hold of text that no page has any more.
+    pub fn replaced(&self) -> &Meter {
+        &self.replaced
     }
 
     /// Takes the whole exposition as it is now.
@@ -292,7 +313,7 @@ impl Pages {
         self.bytes -= range.len() as u64;
         let page = &mut self.arena[home.page.0 as usize];
         if page.slots.len() > 1 {
-            page.splice(range.clone(), b"");
+            page.splice(range.clone(), b"", &self.replaced);
             page.slots.remove(slot);
             page.shift(slot, range.end, range.start);
             if let Some(at) = at {
@@ -322,7 +343,7 @@ impl Pages {
         if page.text.len() - range.len() + bytes.len() > PAGE_BYTES {
             return false;
         }
-        page.splice(range.clone(), bytes);
+        page.splice(range.clone(), bytes, &self.replaced);
         if bytes.len() != range.len() {
             page.shift(slot + 1, range.end, range.start + bytes.len());
             self.bytes = self.bytes - range.len() as u64 + bytes.len() as u64;
@@ -361,7 +382,7 @@ impl Pages {
     fn insert_at(&mut self, catalog: &mut Catalog, id: PageId, slot: usize, entry: Entry, bytes: &[u8]) {
         let page = &mut self.arena[id.0 as usize];
         let start = page.slots.get(slot).map_or(page.text.len(), |slot| slot.start as usize);
-        page.splice(start..start, bytes);
+        page.splice(start..start, bytes, &self.replaced);
         page.shift(slot, start, start + bytes.len());
         page.insert_slot(slot, Slot { entry, start: start as u32 });
         self.bytes += bytes.len() as u64;
@@ -396,7 +417,7 @@ impl Pages {
         page.slots.shrink_to(cut + cut / 8);
         let mut text = Vec::with_capacity(capacity_for(page.text.len() - cut_text));
         text.extend_from_slice(&page.text[cut_text..]);
-        let left = page.text_mut();
+        let left = page.text_mut(&self.replaced);
         left.truncate(cut_text);
         left.shrink_to(capacity_for(cut_text));
         let kind = page.kind;
@@ -426,7 +447,8 @@ impl Pages {
         let id = self.order[left];
         let page = &mut self.arena[id.0 as usize];
         let (moved_from, offset) = (page.slots.len(), page.text.len() as u32);
-        page.text_mut().extend_from_slice(&right.text);
+        page.text_mut(&self.replaced).extend_from_slice(&right.text);
+        self.replaced.release(right.text);
         page.slots.extend(right.slots.iter().map(|slot| Slot { start: slot.start + offset, ..*slot }));
         self.rehome(catalog, id, moved_from);
     }
@@ -482,7 +504,7 @@ impl Pages {
 
     fn drop_pages(&mut self, at: usize, len: usize) {
         for page in self.order.drain(at..at + len) {
-            self.arena.remove(page.0 as usize);
+            self.replaced.release(self.arena.remove(page.0 as usize).text);
         }
     }
 

@@ -68,9 +68,9 @@ impl Bench {
     }
 
     /// Whether the only session would be late after this time.
-    fn is_late(&self, begin: Instant, after: Duration) -> bool {
-        let (_, session) = self.server.sessions.iter().next().expect("there is a session");
-        session.is_late(begin + after)
+    fn is_late(&mut self, begin: Instant, after: Duration) -> bool {
+        let (_, session) = self.server.sessions.iter_mut().next().expect("there is a session");
+        session.late(begin + after).is_some()
     }
 }
 

@@ -28,11 +28,11 @@ impl Session {
         let step = step(app.prove(unproven, self.peer, clock.now()));
         self.follow(step, app, shared);
         // From here on it is the client who is waited for.
-        self.note_progress(shared.now);
+        self.note_progress(0, shared.now, app.limits());
     }
 
     /// There is no TLS where there has to be: the connection ends, with an answer to a client that came without.
-    pub(super) fn give_up(&mut self, trouble: &Trouble, app: &mut App) {
+    pub(super) fn fail_handshake(&mut self, trouble: &Trouble, app: &mut App) {
         let reason = match trouble {
             Trouble::NotTls(first) if http::is_start_of_request(*first) => {
                 self.output.extend_from_slice(http::NOT_ENCRYPTED);

@@ -1,0 +1,131 @@
+//! What becomes of a session that is too slow or holds too much, and how much it holds.
+
+use std::time::Instant;
+
+use super::super::patience::{Late, Phase};
+use super::super::{Clock, Shared};
+use super::{Incoming, Outgoing, Session};
+use crate::app::App;
+use crate::http::Refusal;
+use crate::limits::{CONVERSION_BYTES, JSON_AHEAD_BYTES, Limit, Limits, Reached, UNCOUNTED_BYTES};
+
+/// Memory that a session holds, bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::server) struct Weight {
+    /// Of a request on its way in.
+    pub received: usize,
+    /// Of an answer on its way out; pages of the store that it keeps alive are not counted.
+    pub answered: usize,
+}
+
+impl Session {
+    /// How much it holds now, and how much that was when this was asked last.
+    pub(in crate::server) fn weigh(&mut self) -> (Weight, Weight) {
+        let push = match &self.incoming {
+            Incoming::Push(push) => push.held_bytes(),
+            // The application bounds what it holds of those that are not let in.
+            Incoming::Held(_) | Incoming::Unproven(_) | Incoming::Nothing => 0,
+        };
+        let body = match &self.body {
+            Outgoing::Nothing => 0,
+            Outgoing::Scrape(scrape) => scrape.held_bytes(),
+            Outgoing::Converted(_) => CONVERSION_BYTES,
+            Outgoing::Json(_) => 2 * JSON_AHEAD_BYTES,
+        };
+        let weight = Weight {
+            received: push + self.input.capacity() + self.http.stashed_bytes(),
+            answered: body + self.output.capacity(),
+        };
+        (weight, std::mem::replace(&mut self.weight, weight))
+    }
+
+    /// The memory that it was counted with last.
+    pub(in crate::server) fn weight(&self) -> Weight {
+        self.weight
+    }
+
+    /// Since when it has been on its way in, if it holds something that is.
+    pub(in crate::server) fn receiving_since(&self) -> Option<Instant> {
+        (self.weight.received > UNCOUNTED_BYTES && self.awaits.is_none()).then(|| self.patience.since())
+    }
+
+    /// Since when its answer has been on its way out, if it has a long one.
+    pub(in crate::server) fn answering_since(&self) -> Option<Instant> {
+        (!matches!(self.body, Outgoing::Nothing)).then(|| self.patience.since())
+    }
+
+    /// Since when nothing has been lost if the connection is given to another client.
+    pub(in crate::server) fn dispensable_since(&self) -> Option<Instant> {
+        matches!(self.patience.phase(), Phase::Greeting | Phase::Idle | Phase::Head).then(|| self.patience.since())
+    }
+
+    /// Whether the client is too slow, or a goodbye is over.
+    pub(in crate::server) fn late(&mut self, now: Instant) -> Option<Late> {
+        // It is the disk that is waited for, or a comparison of credentials, which have their own patience.
+        if self.awaits.is_some() || self.is_unproven() { None } else { self.patience.late(now) }
+    }
+
+    /// Tells the client that its request is given up for a limit, if it has begun one; whether there is something to be
+    /// sent. If not, it is to be closed.
+    pub(in crate::server) fn give_up(
+        &mut self,
+        limit: Limit,
+        app: &mut App,
+        shared: &mut Shared,
+        clock: Clock,
+    ) -> bool {
+        let reached = app.limits().reached(limit);
+        match (self.patience.phase(), self.incoming.take()) {
+            (Phase::Head | Phase::Body, Incoming::Push(push)) => {
+                let mut reply = app.push_limited(push, reached, clock.now());
+                reply.closes = true;
+                self.answer(reply, app, shared);
+                true
+            }
+            (Phase::Head, Incoming::Nothing) if !self.http.owes_response() => {
+                self.refuse(reached, app, shared);
+                true
+            }
+            (_, incoming) => {
+                self.incoming = incoming;
+                app.count_refusal(limit);
+                false
+            }
+        }
+    }
+
+    fn refuse(&mut self, reached: Reached, app: &mut App, shared: &mut Shared) {
+        app.count_refusal(reached.limit);
+        self.input = Vec::new();
+        self.http.give_up();
+        self.http.refuse(Refusal::Limited(reached), &shared.date, &mut self.output);
+    }
+}
+
+/// What all sessions hold together, bytes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(in crate::server) struct Load(Weight);
+
+impl Load {
+    /// Counts a session anew.
+    pub(in crate::server) fn update(&mut self, (new, old): (Weight, Weight)) {
+        self.0.received = self.0.received + new.received - old.received;
+        self.0.answered = self.0.answered + new.answered - old.answered;
+    }
+
+    /// By how much requests on their way in hold too much.
+    pub(in crate::server) fn received_excess(&self, limits: &Limits) -> Option<usize> {
+        excess(self.0.received, limits.most_bytes(Limit::ReceivedBytes))
+    }
+
+    /// The same of answers, which keep `old` bytes of replaced pages alive, beside a store of `stored` bytes.
+    pub(in crate::server) fn answered_excess(&self, old: usize, stored: u64, limits: &Limits) -> Option<usize> {
+        let twice = usize::try_from(stored.saturating_mul(2)).unwrap_or(usize::MAX);
+        excess(self.0.answered + old, limits.most_bytes(Limit::AnsweredBytes).max(twice))
+    }
+}
+
+/// What has to go so that this does not come up again at once.
+fn excess(held: usize, most: usize) -> Option<usize> {
+    (held > most).then(|| held - most / 4 * 3)
+}
