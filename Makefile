@@ -1,4 +1,4 @@
-# What there is to do here: run, build, test, test-crash, fuzz-smoke.
+# What there is to do here: run, build, test, test-crash, test-attack, fuzz-smoke.
 
 TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 JOBS ?= 2
@@ -10,7 +10,7 @@ CRASH_FLIPS ?= 1000
 # The same every time, so that a check says the same about the same tree; FUZZ_SEED=0 takes a new one.
 FUZZ_SEED ?= 1
 
-.PHONY: run build test test-crash check tools fuzz-smoke
+.PHONY: run build test test-crash test-attack check tools fuzz-smoke
 
 # The gateway on :9091.
 run:
@@ -35,6 +35,15 @@ test-crash: build
 	RUST_BACKTRACE=0 PUSHGATEWAY_BIN='$(TARGET)/release/pushgateway' \
 	  PUSHGATEWAY_CRASH_ROUNDS=$(CRASH_ROUNDS) PUSHGATEWAY_FLIPS=$(CRASH_FLIPS) \
 	  cargo test --jobs $(JOBS) --test it --no-fail-fast -- --test-threads=$(JOBS) --nocapture crash:: persistence::damage::
+
+# Slow heads, slow bodies and slow readers by the thousand, for a minute, beside one honest client; prints its latencies.
+ATTACK_CONNECTIONS ?= 10000
+ATTACK_SECONDS ?= 60
+ATTACK_P99_MS ?= 10
+test-attack: build
+	PUSHGATEWAY_BIN='$(TARGET)/release/pushgateway' PUSHGATEWAY_ATTACK_CONNECTIONS=$(ATTACK_CONNECTIONS) \
+	  PUSHGATEWAY_ATTACK_SECONDS=$(ATTACK_SECONDS) PUSHGATEWAY_ATTACK_P99_MS=$(ATTACK_P99_MS) \
+	  cargo test --jobs $(JOBS) --test it -- --nocapture attacks::flood
 
 tools:
 	tests/install-tools.sh '$(TARGET)'

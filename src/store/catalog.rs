@@ -107,6 +107,8 @@ struct Shape {
     names: Box<[Box<str>]>,
     /// The names in one piece, each ended by a byte that no name holds.
     joined: Box<[u8]>,
+    /// The bits of the names: a label set without all of them has not all of the names.
+    mask: u128,
     groups: u32,
 }
 
@@ -249,6 +251,16 @@ impl Catalog {
         &self.shapes[id.0 as usize].names
     }
 
+    /// The bits of the names of a shape.
+    pub fn shape_mask(&self, id: ShapeId) -> u128 {
+        self.shapes[id.0 as usize].mask
+    }
+
+    /// The bit of a label name. Names may share one, but nobody can tell which.
+    pub fn name_bit(&self, name: &str) -> u128 {
+        1 << (self.hasher.hash_one(name) % u128::BITS as u64)
+    }
+
     fn enter_shape(&mut self, key: &GroupKey) -> ShapeId {
         let joined = joined_names(key);
         let hash = self.hasher.hash_one(&*joined);
@@ -256,7 +268,9 @@ impl Catalog {
         let id = found.unwrap_or_else(|| {
             let names: Box<[Box<str>]> = key.labels().map(|(name, _)| name.into()).collect();
             self.bytes += names.len() as u64 * SHAPE_NAME_BYTES;
-            let id = ShapeId(self.shapes.insert(Shape { names, joined: joined.into_vec().into(), groups: 0 }) as u32);
+            let mask = names.iter().fold(0, |mask, name| mask | self.name_bit(name));
+            let shape = Shape { names, joined: joined.into_vec().into(), mask, groups: 0 };
+            let id = ShapeId(self.shapes.insert(shape) as u32);
             let (shapes, hasher) = (&self.shapes, &self.hasher);
             self.shapes_by_names.insert_unique(hash, id, |id| hasher.hash_one(&*shapes[id.0 as usize].joined));
             id

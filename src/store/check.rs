@@ -5,6 +5,8 @@
 //! are in each of its series, so groups of one shape differ in some value. For another shape, a series names the only
 //! group that could hold its twin: its own labels under the names of that shape. Only such a group is read.
 
+use smallvec::SmallVec;
+
 use super::Mode;
 use super::catalog::{Catalog, ShapeId};
 use super::entry::{Entry, FamilyId, GroupId};
@@ -118,16 +120,19 @@ impl Check<'_> {
     fn check_other_groups(&self, Resolved { id, ix }: Resolved, problems: &mut Problems) {
         let own_shape = self.catalog.group(self.group).shape;
         let shapes = &self.catalog.family(id).shapes;
-        let others = || shapes.iter().map(|(shape, _)| *shape).filter(|shape| *shape != own_shape);
-        if others().next().is_none() {
+        let others = shapes.iter().map(|(shape, _)| *shape).filter(|shape| *shape != own_shape);
+        let others: SmallVec<[_; 8]> = others.map(|shape| (shape, self.catalog.shape_mask(shape))).collect();
+        if others.is_empty() {
             return;
         }
         let (kind, name) = (self.staged.pushed(ix).kind(), self.staged.name(ix));
         let mut suspects: Vec<(GroupId, &[u8], &[u8])> = Vec::new();
         let mut key = GroupKey::default();
         for (line, labels) in metric_lines(self.staged.pieces(ix), name, kind) {
-            for shape in others() {
-                let group = self.project(labels, shape, &mut key).filter(|group| *group != self.group);
+            // Somebody may have made groups of a thousand shapes: most are ruled out without looking at their names.
+            let mask = self.names_mask(labels);
+            for (shape, _) in others.iter().filter(|(_, names)| names & !mask == 0) {
+                let group = self.project(labels, *shape, &mut key).filter(|group| *group != self.group);
                 let has_lines = |group| self.catalog.group(group).holding(id).is_some_and(|held| held.home.is_some());
                 if let Some(group) = group.filter(|group| has_lines(*group)) {
                     suspects.push((group, labels, line));
@@ -143,6 +148,12 @@ impl Check<'_> {
                 }
             }
         }
+    }
+
+    /// The bits of the names in a label set.
+    fn names_mask(&self, labels: &[u8]) -> u128 {
+        let labels = str::from_utf8(labels).expect("finished lines are UTF-8");
+        label_pairs(labels).fold(0, |mask, (name, _)| mask | self.catalog.name_bit(&unescape(name)))
     }
 
     /// The only group of a shape that could hold a series with these labels.

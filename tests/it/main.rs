@@ -5,6 +5,7 @@
 //! missing program is a failure with the command that installs it.
 
 mod allocations;
+mod attacks;
 mod auth;
 mod browser;
 mod cases;

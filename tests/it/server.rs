@@ -204,7 +204,7 @@ fn listening_address(lines: &Receiver<String>) -> Result<SocketAddr, String> {
 }
 
 /// The first `127.0.0.1:PORT` of a line.
-fn loopback_address(line: &str) -> Option<SocketAddr> {
+pub fn loopback_address(line: &str) -> Option<SocketAddr> {
     let address = &line[line.find("127.0.0.1:")?..];
     let end = address.find(|c: char| !c.is_ascii_digit() && c != '.' && c != ':').unwrap_or(address.len());
     address[..end].parse().ok()

@@ -6,6 +6,7 @@ use super::super::patience::{Late, Phase};
 use super::super::{Clock, Shared};
 use super::{Incoming, Outgoing, Session};
 use crate::app::App;
+use crate::app::reply::Reply;
 use crate::http::Refusal;
 use crate::limits::{CONVERSION_BYTES, JSON_AHEAD_BYTES, Limit, Limits, Reached, UNCOUNTED_BYTES};
 
@@ -80,6 +81,12 @@ impl Session {
                 let mut reply = app.push_limited(push, reached, clock.now());
                 reply.closes = true;
                 self.answer(reply, app, shared);
+                true
+            }
+            (Phase::Head | Phase::Body, Incoming::Held(held)) => {
+                app.count_refusal(limit);
+                let reply = app.held_failed(held, &reached);
+                self.answer(Reply { status: limit.status(), closes: true, ..reply }, app, shared);
                 true
             }
             (Phase::Head, Incoming::Nothing) if !self.http.owes_response() => {
