@@ -10,15 +10,18 @@ impl Store {
     /// Takes over the help that a group pushed with a family; whether the one shown changes. The one shown is always
     /// that of some group, if any has one.
     pub(super) fn update_help(&mut self, entry: Entry, help: Option<&[u8]>) -> bool {
+        let holding = self.catalog.held_mut(entry);
+        if holding.home.is_none() {
+            self.catalog.set_help(entry, None);
+            if help.is_none() {
+                return false;
+            }
+        } else if holding.help.as_deref() == help {
+            return false;
+        }
         let family = self.catalog.family(entry.family);
         let is_own = family.own.is_some();
         let shown = family.help.as_ref().filter(|shown| Some(&***shown) == help).cloned();
-        if self.catalog.held_mut(entry).home.is_none() {
-            self.catalog.set_help(entry, None);
-        }
-        if self.catalog.held_mut(entry).help.as_deref() == help {
-            return false;
-        }
         let pushed = shown.or_else(|| help.map(Rc::from));
         self.catalog.set_help(entry, pushed.clone());
         if is_own {

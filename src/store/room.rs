@@ -66,7 +66,7 @@ impl Store {
     pub(super) fn check_room(&self, group: Option<GroupId>, staged: &Staged, mode: Mode) -> Result<(), Reached> {
         let limits = &self.limits;
         let used = self.usage();
-        let added = self.added(group, staged);
+        let added = self.added(group, staged, false);
         limits.check([
             (Limit::Groups, added.groups.saturating_mul(used.groups + 1)),
             (Limit::GroupingNames, added.shapes.saturating_mul(used.shapes + 1)),
@@ -79,6 +79,7 @@ impl Store {
         if limits.check(all).is_ok() {
             return Ok(());
         }
+        let added = self.added(group, staged, true);
         let gone = group.map_or_else(Usage::default, |group| self.replaced(group, staged, mode));
         limits.check([
             (Limit::Series, after(used.series, added.series, gone.series)),
@@ -86,8 +87,8 @@ impl Store {
         ])
     }
 
-    /// What a push brings, at most.
-    fn added(&self, group: Option<GroupId>, staged: &Staged) -> Usage {
+    /// What a push brings, at most; the families that are there already are only looked up for an exact answer.
+    fn added(&self, group: Option<GroupId>, staged: &Staged, is_exact: bool) -> Usage {
         let mut added = Usage::default();
         if group.is_none() {
             let labels = staged.group_labels().len() as u64;
@@ -101,12 +102,11 @@ impl Store {
             }
         }
         for (ix, family) in staged.families() {
-            let (series, bytes) = family.size();
-            added.series += series;
-            added.bytes += bytes + HOLDING_BYTES + staged.help(ix).map_or(0, |help| help.len() as u64);
-            if self.catalog.find_family(staged.name(ix)).is_none() {
-                let help = staged.help(ix).map_or(0, |help| help.len() as u64);
-                added.bytes += FAMILY_BYTES + HEADER_BYTES + 3 * staged.name(ix).len() as u64 + help;
+            let (name, help) = family.word_lens();
+            added.series += u64::from(family.lines());
+            added.bytes += family.text_len() + HOLDING_BYTES + help;
+            if !is_exact || self.catalog.find_family(staged.name(ix)).is_none() {
+                added.bytes += FAMILY_BYTES + HEADER_BYTES + 3 * name + help;
             }
         }
         added.bytes += staged.details.size();

@@ -521,8 +521,13 @@ impl StagedFamily {
         self.lines
     }
 
-    /// How many lines it has, and how long they are together, bytes.
-    pub(super) fn size(&self) -> (u64, u64) {
-        (u64::from(self.lines), self.bytes as u64)
+    /// How long its lines are together, bytes.
+    pub(super) fn text_len(&self) -> u64 {
+        self.bytes as u64
+    }
+
+    /// The length of its name and of its help text, bytes.
+    pub(super) fn word_lens(&self) -> (u64, u64) {
+        (self.name.len() as u64, self.help.as_ref().map_or(0, |help| help.len() as u64))
     }
 }

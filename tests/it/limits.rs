@@ -144,3 +144,18 @@ fn flags_for_limits_are_listed() {
     assert_eq!((&flags["limit.groups"], &flags["limit.head-time"]), (&"7".into(), &"1m30s".into()));
     assert_eq!((&flags["limit.series"], &flags["limit.idle-time"]), (&"10000000".into(), &"15m0s".into()));
 }
+
+#[test]
+fn the_readme_lists_every_limit_with_its_default() {
+    let readme = include_str!("../../README.md");
+    let gateway = Server::start(&[], "");
+    let status: serde_json::Value =
+        serde_json::from_slice(&gateway.request("GET", "/api/v1/status", None).body).expect("it is JSON");
+    let flags = status["data"]["flags"].as_object().expect("an object");
+    let limits: Vec<_> = flags.iter().filter(|(name, _)| name.starts_with("limit.")).collect();
+    assert!(limits.len() > 20);
+    for (name, value) in limits {
+        let row = format!("| `--{name}` | `{}` |", value.as_str().expect("a text"));
+        assert!(readme.contains(&row), "{row}");
+    }
+}

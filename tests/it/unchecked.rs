@@ -57,7 +57,8 @@ fn every_inconsistency_breaks_scrapes_until_its_group_is_deleted() {
         push(&server, path, body);
         let text = failure(&server);
         assert!(text.contains(wanted), "{body}: {text}");
-        for path in ["/-/healthy", "/-/ready", "/", "/api/v1/status", "/api/v1/metrics"] {
+        assert_eq!(server.request("GET", "/-/ready", None).status, Some(503), "not ready beside {body}");
+        for path in ["/-/healthy", "/", "/api/v1/status", "/api/v1/metrics"] {
             assert_eq!(server.request("GET", path, None).status, Some(200), "{path} beside {body}");
         }
         delete(&server, path);
