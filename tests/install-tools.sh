@@ -3,8 +3,8 @@
 # and Rust clients and the driver of the browser into the target directory, the Rust components of the toolchain in use.
 # usage: install-tools.sh TARGET_DIRECTORY
 set -euo pipefail
+target=$(realpath -m "$1")
 cd "$(dirname "$0")"
-target=$1
 
 as_root() {
   if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
