@@ -326,7 +326,10 @@ fn what_was_pushed_unchecked_is_checked_at_the_start() {
     assert!(log.contains("is not a"), "{log}");
     assert!(std::fs::read(&home.path).expect("the file can be read") == bytes, "the refused file has changed");
 
-    server = home.start(unchecked);
+    // It is not ready, as it cannot be scraped.
+    server = home.launch(unchecked);
+    server.wait_for_log("persisted metrics loaded");
+    assert_eq!(server.request("GET", "/-/ready", None).status, Some(503));
     assert_eq!(server.request("GET", "/api/v1/metrics", None).text_lossy(), json);
     assert_eq!(server.request("GET", "/metrics", None).status, Some(500));
     assert_eq!(send(&server, "DELETE", "job/two", ""), Some(202));
