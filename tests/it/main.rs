@@ -13,6 +13,7 @@ mod clients;
 mod coding;
 mod connections;
 mod crash;
+mod dependencies;
 mod faults;
 mod gzip;
 mod kept;
