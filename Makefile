@@ -1,4 +1,4 @@
-# What there is to do here: run, build, test, test-crash, test-attack, fuzz-smoke.
+# What there is to do here: run, build, test, test-crash, test-attack, fuzz, fuzz-smoke.
 
 TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 JOBS ?= 2
@@ -10,7 +10,7 @@ CRASH_FLIPS ?= 1000
 # The same every time, so that a check says the same about the same tree; FUZZ_SEED=0 takes a new one.
 FUZZ_SEED ?= 1
 
-.PHONY: run build test test-crash test-attack check tools fuzz-smoke
+.PHONY: run build test test-crash test-attack check tools fuzz fuzz-smoke
 
 # The gateway on :9091.
 run:
@@ -47,6 +47,11 @@ test-attack: build
 
 tools:
 	tests/install-tools.sh '$(TARGET)'
+
+# Each target for half an hour (FUZZ_SECONDS=N for another time), every time from another start.
+fuzz: FUZZ_SECONDS = 1800
+fuzz: FUZZ_SEED = 0
+fuzz: fuzz-smoke
 
 # Each target for a few seconds, from the seeds and what earlier runs found. No sanitizer: there is no unsafe code
 # to watch, and a stable toolchain can build it.
