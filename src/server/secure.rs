@@ -99,6 +99,7 @@ impl Server {
             for (key, session) in &mut self.sessions {
                 if session.awaits_comparison(comparison) {
                     session.prove(&mut self.app, &mut self.shared, self.clock);
+                    self.waiting.extend(self.shared.pending.take().map(|pending| (key, pending)));
                     if session.enqueue() {
                         self.ready.push_back(key);
                     }

@@ -235,6 +235,39 @@ fn bodies_are_asked_for_behind_the_gate() {
     }
 }
 
+/// Whoever comes with a password for the first time waits for a comparison, and is then served like anybody else: a body
+/// may be empty, and a change may have to be on the disk first.
+#[test]
+fn the_first_request_with_a_password_is_answered() {
+    let crowd = ["ann", "bob", "cid", "dan", "eve"];
+    let config = users(&crowd.map(|name| (name, QUICK))) + &format!("  fay: {QUICK}\n");
+    let folder = Scratch::new("first");
+    let kept = format!("--persistence.file={}", folder.0.join("kept.db").display());
+    for flags in [&["--web.enable-admin-api"][..], &["--web.enable-admin-api", &kept]] {
+        let gateway = Guarded::start(&config, flags);
+        gateway.server.wait_until_ready("", &authorization(Some(("fay", "secret"))));
+        let requests = [
+            ("PUT /metrics/job/x HTTP/1.1\r\nContent-Length: 0\r\n", 200),
+            ("POST /metrics/job/y HTTP/1.1\r\n", 200),
+            ("DELETE /metrics/job/x HTTP/1.1\r\n", 202),
+            ("PUT /api/v1/admin/wipe HTTP/1.1\r\n", 202),
+            ("PUT /metrics/job/x HTTP/1.1\r\nTransfer-Encoding: chunked\r\n", 200),
+        ];
+        // All at once: what one of them waits for must not pass for what another does.
+        let peers = requests.iter().zip(crowd).map(|((begin, _), name)| {
+            let mut peer = connect(&gateway);
+            let body = if begin.contains("chunked") { "0\r\n\r\n" } else { "" };
+            let credentials = authorization(Some((name, "secret")));
+            write!(peer, "{begin}Host: x\r\n{credentials}\r\n{body}").expect("the gateway reads");
+            peer
+        });
+        for (mut peer, (begin, status)) in peers.collect::<Vec<_>>().into_iter().zip(requests) {
+            let head = head(&mut peer);
+            assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{flags:?} {begin}: {head}");
+        }
+    }
+}
+
 /// While a password is being compared nothing is read: a body waits in the sockets and not in the gateway.
 #[test]
 fn bodies_wait_outside() {
