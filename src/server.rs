@@ -69,6 +69,8 @@ pub struct Server {
     is_crowded: bool,
     /// What requests and answers under way hold.
     load: Load,
+    /// Accepting has failed: connections may wait of which nobody is told again.
+    has_unaccepted: bool,
     clock: Clock,
     shared: Shared,
     next_sweep: Instant,
@@ -132,6 +134,7 @@ impl Server {
             connections_max: crowd::connections_max(&limits, net::descriptor_limit()),
             is_crowded: false,
             load: Load::default(),
+            has_unaccepted: false,
             clock: Clock { started },
             shared: Shared {
                 input,
@@ -264,7 +267,7 @@ impl Server {
         if !self.ready.is_empty() || self.has_more_work || (self.may_accept() && self.accepting.contains(&true)) {
             return Some(Duration::ZERO);
         }
-        let has_deadlines = !self.sessions.is_empty() || self.accepting.contains(&true);
+        let has_deadlines = !self.sessions.is_empty() || self.accepting.contains(&true) || self.has_unaccepted;
         let sweep = has_deadlines.then(|| self.next_sweep.saturating_duration_since(self.shared.now));
         let due = self.app.deadline().map(|at| at.saturating_sub(self.clock.started.elapsed()));
         let dates = [self.next_watchdog, self.secure.idle_look()];
@@ -332,6 +335,7 @@ impl Server {
                     Err(error) => {
                         // No descriptors left, most likely: the next sweep tries again.
                         self.accepting[at] = false;
+                        self.has_unaccepted = true;
                         self.app.log.error("cannot accept a connection", &[("err", Value::Shown(&error))]);
                     }
                 }

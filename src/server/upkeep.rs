@@ -23,6 +23,7 @@ impl Server {
         }
         self.next_sweep = now + SWEEP_INTERVAL;
         self.accepting.fill(self.shutdown_at.is_none());
+        self.has_unaccepted = false;
         let is_over = self.shutdown_at.is_some_and(|at| now >= at);
         let late = |session: &mut Session| if is_over { Some(Late::Goodbye) } else { session.late(now) };
         let late: Vec<_> = self.sessions.iter_mut().filter_map(|(key, session)| Some((key, late(session)?))).collect();
