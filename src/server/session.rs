@@ -221,6 +221,10 @@ impl Session {
         let was_handshaking = self.stream.is_handshaking();
         let mut share = Share::WHOLE;
         let next = self.turn(&mut share, app, shared, clock);
+        if share.written < Share::WHOLE.written && self.patience.phase() == Phase::Head {
+            // That head was answered: one that follows in the same turn has its own time.
+            self.patience.enter(Phase::Response, shared.now, app.limits());
+        }
         if let Some(bytes) = share.moved_bytes() {
             self.note_progress(bytes, shared.now, app.limits());
         } else if was_handshaking && !self.stream.is_handshaking() {
