@@ -14,6 +14,8 @@ mod file;
 pub mod gob;
 mod journal;
 pub mod record;
+#[cfg(test)]
+pub mod simulated;
 mod worker;
 
 use std::path::{Path, PathBuf};

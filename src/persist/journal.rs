@@ -11,6 +11,10 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
+// What is written comes in the order of hashes, which has to be the same every time in a simulation.
+#[cfg(test)]
+use foldhash::fast::FixedState as RandomState;
+#[cfg(not(test))]
 use foldhash::fast::RandomState;
 use hashbrown::HashSet;
 

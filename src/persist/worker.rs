@@ -2,6 +2,9 @@
 //!
 //! Orders and reports go through bounded channels. A report wakes the loop; the loop never waits for one.
 
+#[cfg(test)]
+pub mod inline;
+
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
@@ -118,22 +121,35 @@ struct Helper {
 
 impl Helper {
     fn run(mut self, orders: &Receiver<Order>) {
-        let mut engine = match self.disk.open().and_then(|found| self.load(found)) {
-            Ok(engine) => Some(engine),
-            Err(reason) => {
-                self.report(Report::Refused(reason));
-                return;
-            }
-        };
+        let mut engine = self.open();
+        if engine.is_none() {
+            return;
+        }
         while let Ok(order) = orders.recv() {
-            let report = match order {
-                Order::Commit(batch) => self.commit(&mut engine, batch),
-                Order::ReplaceForeign => self.disk.replace_foreign().map_or_else(Report::Refused, Report::Replaced),
-            };
-            if !self.report(report) {
+            if !self.obey(&mut engine, order) {
                 break;
             }
         }
+    }
+
+    /// Opens the file and hands over what is there; `None` if it cannot be used, which has been reported.
+    fn open(&mut self) -> Option<Box<dyn Engine>> {
+        match self.disk.open().and_then(|found| self.load(found)) {
+            Ok(engine) => Some(engine),
+            Err(reason) => {
+                self.report(Report::Refused(reason));
+                None
+            }
+        }
+    }
+
+    /// Does what is asked for; whether the loop still listens.
+    fn obey(&mut self, engine: &mut Option<Box<dyn Engine>>, order: Order) -> bool {
+        let report = match order {
+            Order::Commit(batch) => self.commit(engine, batch),
+            Order::ReplaceForeign => self.disk.replace_foreign().map_or_else(Report::Refused, Report::Replaced),
+        };
+        self.report(report)
     }
 
     /// Commits a batch; an engine that fails is gone, and opened anew for the next one.

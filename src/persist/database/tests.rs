@@ -1,114 +1,10 @@
 //! The database on a disk that fails at every step, forgets what was not synced, and comes back damaged.
 
 use std::collections::BTreeMap;
-use std::io;
-use std::sync::{Arc, Mutex};
 
 use super::*;
+use crate::persist::simulated::ByteDisk;
 use crate::random::Random;
-
-/// A disk: what is safe, and what was written since the last sync.
-#[derive(Clone, Debug, Default)]
-struct Disk {
-    safe: Vec<u8>,
-    written: Vec<Write>,
-    /// Operations that still work; `None` if all do.
-    left: Option<usize>,
-}
-
-#[derive(Clone, Debug)]
-enum Write {
-    Bytes(usize, Vec<u8>),
-    Length(usize),
-}
-
-impl Write {
-    fn apply(&self, to: &mut Vec<u8>) {
-        match self {
-            Self::Bytes(at, bytes) => {
-                to.resize(to.len().max(at + bytes.len()), 0);
-                to[*at..at + bytes.len()].copy_from_slice(bytes);
-            }
-            Self::Length(length) => to.resize(*length, 0),
-        }
-    }
-}
-
-impl Disk {
-    fn of(bytes: Vec<u8>) -> Self {
-        Self { safe: bytes, ..Self::default() }
-    }
-
-    /// What a process that starts now reads.
-    fn bytes(&self) -> Vec<u8> {
-        let mut bytes = self.safe.clone();
-        self.written.iter().for_each(|write| write.apply(&mut bytes));
-        bytes
-    }
-
-    /// What is there when the power comes back: of what was not synced, some in whole sectors, in any order.
-    fn after_power_loss(&self, random: &mut Random) -> Vec<u8> {
-        let mut bytes = self.safe.clone();
-        for write in &self.written {
-            match write {
-                Write::Bytes(at, written) => {
-                    for (sector, part) in written.chunks(512).enumerate() {
-                        if random.below(2) == 0 {
-                            Write::Bytes(at + 512 * sector, part.to_vec()).apply(&mut bytes);
-                        }
-                    }
-                }
-                Write::Length(length) => bytes.resize(bytes.len().max(*length), 0),
-            }
-        }
-        bytes
-    }
-}
-
-#[derive(Clone, Debug, Default)]
-struct SimulatedDisk(Arc<Mutex<Disk>>);
-
-impl SimulatedDisk {
-    fn step(&self) -> io::Result<std::sync::MutexGuard<'_, Disk>> {
-        let mut disk = self.0.lock().unwrap();
-        match &mut disk.left {
-            Some(0) => return Err(io::Error::from(io::ErrorKind::StorageFull)),
-            Some(left) => *left -= 1,
-            None => {}
-        }
-        Ok(disk)
-    }
-}
-
-impl StorageBackend for SimulatedDisk {
-    fn len(&self) -> io::Result<u64> {
-        Ok(self.step()?.bytes().len() as u64)
-    }
-
-    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        let bytes = self.step()?.bytes();
-        let found = bytes.get(offset as usize..).and_then(|bytes| bytes.get(..out.len()));
-        out.copy_from_slice(found.ok_or(io::ErrorKind::UnexpectedEof)?);
-        Ok(())
-    }
-
-    fn set_len(&self, len: u64) -> io::Result<()> {
-        self.step()?.written.push(Write::Length(len as usize));
-        Ok(())
-    }
-
-    fn sync_data(&self) -> io::Result<()> {
-        let mut disk = self.step()?;
-        disk.safe = disk.bytes();
-        disk.written.clear();
-        Ok(())
-    }
-
-    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.step()?.written.push(Write::Bytes(offset as usize, data.to_vec()));
-        Ok(())
-    }
-}
 
 type Groups = BTreeMap<GroupKey, Vec<u8>>;
 
@@ -144,20 +40,20 @@ fn batch(random: &mut Random, groups: &Groups) -> (Batch, Groups) {
     (batch, after)
 }
 
-fn contents(engine: &mut RedbEngine<SimulatedDisk>) -> Result<Groups, String> {
+fn contents(engine: &mut RedbEngine<ByteDisk>) -> Result<Groups, String> {
     let mut groups = Groups::new();
     engine.load(&mut |group| groups.insert(group.key, group.body).is_none())?;
     Ok(groups)
 }
 
 fn read(bytes: Vec<u8>) -> Result<Groups, String> {
-    let disk = SimulatedDisk(Arc::new(Mutex::new(Disk::of(bytes))));
+    let disk = ByteDisk::of(bytes);
     contents(&mut RedbEngine::open(disk, true)?)
 }
 
 /// A database with some history, closed in good order, and what is in it.
 fn example(random: &mut Random, commits: usize) -> (Vec<u8>, Groups) {
-    let disk = SimulatedDisk::default();
+    let disk = ByteDisk::default();
     let mut engine = RedbEngine::open(disk.clone(), true).unwrap();
     engine.release().unwrap();
     let mut groups = Groups::new();
@@ -168,7 +64,7 @@ fn example(random: &mut Random, commits: usize) -> (Vec<u8>, Groups) {
     }
     assert_eq!(contents(&mut engine), Ok(groups.clone()));
     drop(engine);
-    let bytes = disk.0.lock().unwrap().bytes();
+    let bytes = disk.sectors().bytes();
     (bytes, groups)
 }
 
@@ -181,12 +77,12 @@ fn a_commit_that_fails_at_any_step_changes_all_or_nothing() {
         let (bytes, before) = example(&mut random, 6);
         let (batch, after) = batch(&mut random, &before);
         for step in 0.. {
-            let disk = SimulatedDisk(Arc::new(Mutex::new(Disk::of(bytes.clone()))));
+            let disk = ByteDisk::of(bytes.clone());
             let mut engine = RedbEngine::open(disk.clone(), true).unwrap();
             engine.release().unwrap();
-            disk.0.lock().unwrap().left = Some(step);
+            disk.sectors().left = Some(step);
             let outcome = engine.commit(&batch);
-            let crashed = disk.0.lock().unwrap().clone();
+            let crashed = disk.sectors().clone();
             let expected = |found: Result<Groups, String>| match found {
                 Ok(found) if outcome.is_ok() => assert!(found == after, "step {step}: a commit is lost"),
                 Ok(found) => assert!(found == before || found == after, "step {step}: a commit by halves"),
@@ -200,7 +96,7 @@ fn a_commit_that_fails_at_any_step_changes_all_or_nothing() {
                 break;
             }
             drop(engine);
-            disk.0.lock().unwrap().left = None;
+            disk.sectors().left = None;
             let mut again = RedbEngine::open(disk.clone(), true).unwrap();
             again.release().unwrap();
             again.commit(&batch).unwrap();
@@ -227,12 +123,12 @@ fn damage_is_found() {
                 bad[at] ^= 1 << random.below(8);
             }
         }
-        let disk = SimulatedDisk(Arc::new(Mutex::new(Disk::of(bad.clone()))));
+        let disk = ByteDisk::of(bad.clone());
         match RedbEngine::open(disk.clone(), true).and_then(|mut engine| contents(&mut engine)) {
             Ok(found) => assert!(found == groups, "round {round}: something is lost"),
             Err(reason) => {
                 refused += 1;
-                assert!(disk.0.lock().unwrap().bytes() == bad, "round {round}: what is refused has changed: {reason}");
+                assert!(disk.sectors().bytes() == bad, "round {round}: what is refused has changed: {reason}");
             }
         }
     }
@@ -242,15 +138,15 @@ fn damage_is_found() {
 #[test]
 fn other_databases_are_refused() {
     let foreign = |fill: &dyn Fn(&redb::WriteTransaction)| {
-        let disk = SimulatedDisk::default();
+        let disk = ByteDisk::default();
         let database = Builder::new().create_with_backend(disk.clone()).unwrap();
         let transaction = database.begin_write().unwrap();
         fill(&transaction);
         transaction.commit().unwrap();
         drop(database);
-        let bytes = disk.0.lock().unwrap().bytes();
+        let bytes = disk.sectors().bytes();
         let reason = RedbEngine::open(disk.clone(), true).err().unwrap();
-        assert!(disk.0.lock().unwrap().bytes() == bytes, "what is refused has changed");
+        assert!(disk.sectors().bytes() == bytes, "what is refused has changed");
         reason
     };
     const OTHER: TableDefinition<'_, u64, u64> = TableDefinition::new("other");
@@ -267,7 +163,7 @@ fn other_databases_are_refused() {
 
 #[test]
 fn what_was_not_checked_is_known_until_it_is() {
-    let disk = SimulatedDisk::default();
+    let disk = ByteDisk::default();
     let open = |is_checked| {
         let engine = RedbEngine::open(disk.clone(), is_checked).unwrap();
         engine.release().unwrap();

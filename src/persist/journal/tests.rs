@@ -2,124 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, channel};
-use std::sync::{Arc, Mutex};
 
 use super::*;
-use crate::persist::engine::{Disk, Engine, Found};
 use crate::persist::record;
+use crate::persist::simulated::{FakeDisk, Fault};
 use crate::random::Random;
 use crate::store::naive::{Push, PushedFamily, feed};
 use crate::store::{Mode, Staged};
-
-/// What the helper does next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fault {
-    Open,
-    Load,
-    Commit,
-    Reopen,
-    Replace,
-}
-
-/// The disk, as the test sees it.
-#[derive(Default)]
-struct Platter {
-    groups: BTreeMap<Vec<u8>, Vec<u8>>,
-    /// What fails, and how many times it works before.
-    faults: Vec<(Fault, usize)>,
-    is_unverified: bool,
-    foreign: Option<Vec<u8>>,
-    commits: usize,
-    opens: usize,
-    /// While it is there, a commit waits for the test.
-    gate: Option<Receiver<()>>,
-}
-
-impl Platter {
-    fn fails(&mut self, what: Fault) -> Result<(), String> {
-        let Some(at) = self.faults.iter().position(|(fault, _)| *fault == what) else { return Ok(()) };
-        if self.faults[at].1 > 0 {
-            self.faults[at].1 -= 1;
-            return Ok(());
-        }
-        self.faults.remove(at);
-        Err(format!("{what:?} fails"))
-    }
-}
-
-#[derive(Clone, Default)]
-struct FakeDisk(Arc<Mutex<Platter>>);
-
-impl FakeDisk {
-    fn platter(&self) -> std::sync::MutexGuard<'_, Platter> {
-        self.0.lock().unwrap()
-    }
-}
-
-impl Disk for FakeDisk {
-    fn open(&mut self) -> Result<Found, String> {
-        self.platter().fails(Fault::Open)?;
-        let foreign = self.platter().foreign.clone();
-        Ok(Found { engine: Box::new(self.clone()), foreign })
-    }
-
-    fn replace_foreign(&mut self) -> Result<PathBuf, String> {
-        self.platter().fails(Fault::Replace)?;
-        Ok("kept".into())
-    }
-
-    fn reopen(&mut self) -> Result<Box<dyn Engine>, String> {
-        self.platter().opens += 1;
-        self.platter().fails(Fault::Reopen)?;
-        Ok(Box::new(self.clone()))
-    }
-
-    fn bytes(&self) -> u64 {
-        self.platter().groups.values().map(|record| record.len() as u64).sum()
-    }
-
-    fn path(&self) -> PathBuf {
-        "fake".into()
-    }
-}
-
-impl Engine for FakeDisk {
-    fn load(&mut self, each: &mut dyn FnMut(LoadedGroup) -> bool) -> Result<(), String> {
-        self.platter().fails(Fault::Load)?;
-        let groups = self.platter().groups.clone();
-        for (key, packed) in groups {
-            let body = record::unpack(&key, &packed).unwrap();
-            if !each(LoadedGroup { key: GroupKey::from_bytes(&key).unwrap(), body }) {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    fn commit(&mut self, batch: &Batch) -> Result<(), String> {
-        let gate = self.platter().gate.take();
-        if let Some(gate) = gate {
-            let _ = gate.recv();
-        }
-        let mut platter = self.platter();
-        platter.fails(Fault::Commit)?;
-        platter.commits += 1;
-        if batch.is_wipe {
-            platter.groups.clear();
-        }
-        for (key, packed) in batch.changes() {
-            match packed {
-                Some(packed) => drop(platter.groups.insert(key.as_bytes().to_vec(), packed.to_vec())),
-                None => drop(platter.groups.remove(key.as_bytes())),
-            }
-        }
-        Ok(())
-    }
-
-    fn is_verified(&self) -> bool {
-        !self.platter().is_unverified
-    }
-}
 
 /// A store whose changes a journal keeps.
 struct Bench {
