@@ -1,4 +1,4 @@
-# What there is to do here: run, build, test, test-crash, test-attack, fuzz, fuzz-smoke.
+# What there is to do here: run, build, test, test-crash, test-attack, sim, fuzz, fuzz-smoke.
 
 TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 JOBS ?= 2
@@ -7,10 +7,12 @@ FUZZ_SECONDS ?= 10
 # How often the gateway is killed, and at how many places a copy of its file is damaged.
 CRASH_ROUNDS ?= 200
 CRASH_FLIPS ?= 1000
+# How many runs are simulated; PUSHGATEWAY_SEED=N plays that one alone, and shows it.
+SEEDS ?= $(if $(PUSHGATEWAY_SEED),1,100000)
 # The same every time, so that a check says the same about the same tree; FUZZ_SEED=0 takes a new one.
 FUZZ_SEED ?= 1
 
-.PHONY: run build test test-crash test-attack check tools fuzz fuzz-smoke
+.PHONY: run build test test-crash test-attack sim check tools fuzz fuzz-smoke
 
 # The gateway on :9091.
 run:
@@ -44,6 +46,11 @@ test-attack: build
 	PUSHGATEWAY_BIN='$(TARGET)/release/pushgateway' PUSHGATEWAY_ATTACK_CONNECTIONS=$(ATTACK_CONNECTIONS) \
 	  PUSHGATEWAY_ATTACK_SECONDS=$(ATTACK_SECONDS) PUSHGATEWAY_ATTACK_P99_MS=$(ATTACK_P99_MS) \
 	  cargo test --jobs $(JOBS) --test it -- --nocapture attacks::flood
+
+# The server in simulated machines: as many runs as SEEDS says, at full speed and with all assertions.
+sim:
+	RUST_BACKTRACE=0 PUSHGATEWAY_SEEDS=$(SEEDS) \
+	  cargo test --profile sim --jobs $(JOBS) --lib -- --test-threads=$(JOBS) --nocapture server::sim::even server::sim::odd
 
 tools:
 	tests/install-tools.sh '$(TARGET)'

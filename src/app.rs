@@ -174,6 +174,12 @@ impl App {
         }
     }
 
+    /// Shows nothing of this process among its own metrics.
+    #[cfg(test)]
+    pub fn simulate(&mut self) {
+        self.telemetry.simulate();
+    }
+
     /// What is stored.
     pub fn store(&self) -> &Store {
         &self.store

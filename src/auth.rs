@@ -16,6 +16,8 @@ mod basic;
 mod cache;
 mod digest;
 mod worker;
+#[cfg(test)]
+pub use worker::inline::Hand;
 
 use std::collections::{HashMap, HashSet};
 
@@ -133,6 +135,14 @@ impl Authenticator {
         let cache = if outcome.is_granted { &mut self.granted } else { &mut self.denied };
         cache.insert(outcome.digest);
         Some(Comparison(outcome.digest))
+    }
+
+    /// Has a simulation make the comparisons, in the place of the helper thread.
+    #[cfg(test)]
+    pub fn simulate(&mut self) -> worker::inline::Hand {
+        let (worker, hand) = worker::inline::Hand::new();
+        self.worker = Some(worker);
+        hand
     }
 
     /// How many comparisons were asked for.

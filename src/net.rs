@@ -6,6 +6,8 @@
 pub mod activation;
 pub mod notify;
 
+#[cfg(test)]
+pub mod simulated;
 mod stream;
 #[cfg_attr(not(feature = "tls"), path = "net/no_tls.rs")]
 mod tls;
@@ -15,9 +17,13 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 use std::time::Duration;
 
+#[cfg(not(test))]
+use mio::net::TcpStream as Socket;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token, Waker};
 use signal_hook_mio::v1_0::Signals;
+#[cfg(test)]
+use simulated::Socket;
 
 pub use stream::{Progress, Stream, Trouble};
 pub use tls::Handshake;
@@ -62,13 +68,24 @@ pub struct Reactor {
     signals: Option<Signals>,
     /// There may be one only.
     waker: Option<Arc<Waker>>,
+    /// What stands in for the kernel in a simulation.
+    #[cfg(test)]
+    network: Option<simulated::Network>,
 }
 
 impl Reactor {
     /// A reactor that watches nothing yet.
     pub fn new() -> io::Result<Self> {
         let events = Events::with_capacity(EVENTS_PER_TURN_MAX);
-        Ok(Self { poll: Poll::new()?, events, listeners: Vec::new(), signals: None, waker: None })
+        Ok(Self {
+            poll: Poll::new()?,
+            events,
+            listeners: Vec::new(),
+            signals: None,
+            waker: None,
+            #[cfg(test)]
+            network: None,
+        })
     }
 
     /// Listens on a port of `host`, or of all addresses of the machine: IPv6 and IPv4 where there is IPv6. Returns
@@ -119,6 +136,10 @@ impl Reactor {
 
     /// Accepts a connection of a listener; `None` if none is waiting.
     pub fn accept(&self, listener: usize) -> io::Result<Option<(Stream, SocketAddr)>> {
+        #[cfg(test)]
+        if let Some(network) = &self.network {
+            return network.accept();
+        }
         let Some(listener) = self.listeners.get(listener) else { return Ok(None) };
         loop {
             return match listener.accept() {
@@ -140,10 +161,17 @@ impl Reactor {
     /// Stops listening: new connections are refused from now on.
     pub fn close_listeners(&mut self) {
         self.listeners.clear();
+        #[cfg(test)]
+        if let Some(network) = &self.network {
+            network.close_listener();
+        }
     }
 
     /// Waits until something is ready or the time is up; what is ready is then in [`Reactor::ready`].
     pub fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        // Whoever simulates waits by moving the clock.
+        #[cfg(test)]
+        let timeout = if self.network.is_some() { Some(Duration::ZERO) } else { timeout };
         match self.poll.poll(&mut self.events, timeout) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
             outcome => outcome,
@@ -152,8 +180,10 @@ impl Reactor {
 
     /// What the last wait found ready.
     pub fn ready(&mut self) -> impl Iterator<Item = Ready> {
+        #[cfg(test)]
+        let simulated = self.network.as_ref().map(simulated::Network::ready).unwrap_or_default();
         let Self { events, signals, .. } = self;
-        events.iter().filter_map(move |event| match event.token() {
+        let ready = events.iter().filter_map(move |event| match event.token() {
             SIGNALS => {
                 let arrived =
                     signals.as_mut().is_some_and(|signals| signals.pending().any(|signal| signal != FILE_SIZE_SIGNAL));
@@ -166,7 +196,10 @@ impl Reactor {
                 let writable = event.is_writable() || event.is_write_closed() || event.is_error();
                 Some(Ready::Stream { key, readable, writable, ended: event.is_read_closed() })
             }
-        })
+        });
+        #[cfg(test)]
+        let ready = simulated.into_iter().chain(ready);
+        ready
     }
 }
 

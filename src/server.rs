@@ -8,23 +8,26 @@
 //!       -> work that no request waits for (bounded)
 //! ```
 
+mod clock;
 mod crowd;
 mod patience;
 mod scrape;
 mod secure;
 mod session;
+#[cfg(test)]
+mod sim;
 mod start;
 mod upkeep;
 
 use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use slab::Slab;
 
+use crate::app::App;
 use crate::app::durable::Pending;
-use crate::app::{App, Now};
 use crate::cli::address::ListenAddress;
 use crate::http::HttpDate;
 use crate::limits::{
@@ -32,11 +35,11 @@ use crate::limits::{
     SWEEP_INTERVAL,
 };
 use crate::log::Value;
-use crate::model::time::Timestamp;
 use crate::net::notify::{State, Supervisor};
 use crate::net::{self, Reactor, Ready, activation};
 use crate::persist;
 
+use clock::Clock;
 use crowd::Crowd;
 use secure::Secure;
 use session::{Load, Next, Session, Weight};
@@ -102,26 +105,18 @@ struct Shared {
     handshakes_left: usize,
     /// When the turn began: precise enough for deadlines.
     now: Instant,
-}
-
-/// The clocks, read once per turn and where a duration is measured.
-#[derive(Clone, Copy, Debug)]
-struct Clock {
-    started: Instant,
-}
-
-impl Clock {
-    fn now(self) -> Now {
-        Now { wall: Timestamp::from_system(SystemTime::now()), uptime: self.started.elapsed() }
-    }
+    /// Which requests were decided about, in that order.
+    #[cfg(test)]
+    decided: Vec<sim::Decided>,
 }
 
 impl Server {
     /// A server that listens nowhere yet.
     pub fn new(app: App) -> io::Result<Self> {
-        let started = Instant::now();
+        let clock = Clock::start();
+        let started = clock.started;
         let limits = *app.limits();
-        let date = HttpDate::new(Timestamp::from_system(SystemTime::now()));
+        let date = HttpDate::new(clock.now().wall);
         let input = vec![0; READ_BYTES].into_boxed_slice();
         Ok(Self {
             reactor: Reactor::new()?,
@@ -135,7 +130,7 @@ impl Server {
             is_crowded: false,
             load: Load::default(),
             has_unaccepted: false,
-            clock: Clock { started },
+            clock,
             shared: Shared {
                 input,
                 output: Vec::new(),
@@ -144,6 +139,8 @@ impl Server {
                 deflate_bytes_left: 0,
                 handshakes_left: 0,
                 now: started,
+                #[cfg(test)]
+                decided: Vec::new(),
             },
             next_sweep: started + SWEEP_INTERVAL,
             has_more_work: false,
@@ -221,7 +218,7 @@ impl Server {
     /// One turn: waits for something to happen, at most for `timeout` if there is one, and deals with it.
     pub fn turn(&mut self, timeout: Option<Duration>) -> io::Result<Control> {
         self.reactor.wait(self.patience(timeout))?;
-        self.shared.now = Instant::now();
+        self.shared.now = self.clock.instant();
         self.shared.deflate_bytes_left = DEFLATE_BYTES_PER_TURN_MAX;
         self.shared.handshakes_left = HANDSHAKES_PER_TURN_MAX;
         self.shared.date.update(self.clock.now().wall);
@@ -269,7 +266,7 @@ impl Server {
         }
         let has_deadlines = !self.sessions.is_empty() || self.accepting.contains(&true) || self.has_unaccepted;
         let sweep = has_deadlines.then(|| self.next_sweep.saturating_duration_since(self.shared.now));
-        let due = self.app.deadline().map(|at| at.saturating_sub(self.clock.started.elapsed()));
+        let due = self.app.deadline().map(|at| at.saturating_sub(self.clock.uptime()));
         let dates = [self.next_watchdog, self.secure.idle_look()];
         let date = dates.into_iter().flatten().min().map(|at| at.saturating_duration_since(self.shared.now));
         [timeout, sweep, due, date].into_iter().flatten().min()

@@ -77,6 +77,12 @@ impl App {
         headers.iter().map(|(name, value)| (*name, &**value))
     }
 
+    /// Has a simulation compare passwords.
+    #[cfg(test)]
+    pub fn simulate_comparisons(&mut self) -> Option<crate::auth::Hand> {
+        self.gate.as_mut().map(|gate| gate.auth.simulate())
+    }
+
     /// A request is at the gate: what becomes of it, unless it enters.
     pub(super) fn admit(&mut self, request: &Request<'_>, now: Now) -> Option<Answer> {
         let gate = self.gate.as_mut()?;

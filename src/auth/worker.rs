@@ -1,5 +1,8 @@
 //! The helper thread that compares passwords with hashes: one, so that no flood takes more than one processor.
 
+#[cfg(test)]
+pub mod inline;
+
 use std::hint;
 use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread;

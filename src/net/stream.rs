@@ -3,8 +3,7 @@
 use std::io::{self, IoSlice, Read, Write};
 use std::net::Shutdown;
 
-use mio::net::TcpStream;
-
+use super::Socket;
 use super::tls::{Handshake, Tls};
 
 /// What came of an attempt to read or write.
@@ -30,7 +29,7 @@ pub enum Trouble {
 /// A connected socket.
 #[derive(Debug)]
 pub struct Stream {
-    inner: TcpStream,
+    inner: Socket,
     /// Whether a read may find something; edge-triggered readiness is told only once.
     pub is_readable: bool,
     /// Whether a write may find room.
@@ -44,9 +43,9 @@ pub struct Stream {
 }
 
 impl Stream {
-    pub(super) fn new(inner: TcpStream) -> Self {
+    pub(super) fn new(inner: impl Into<Socket>) -> Self {
         Self {
-            inner,
+            inner: inner.into(),
             is_readable: false,
             is_writable: true,
             has_end: false,
@@ -73,7 +72,7 @@ impl Stream {
         self.trouble.take()
     }
 
-    pub(super) fn inner_mut(&mut self) -> &mut TcpStream {
+    pub(super) fn inner_mut(&mut self) -> &mut Socket {
         &mut self.inner
     }
 

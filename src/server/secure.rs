@@ -2,7 +2,7 @@
 //! credentials have been compared.
 
 use std::io;
-use std::time::{Instant, SystemTime};
+use std::time::Instant;
 
 use super::Server;
 use crate::config::tls::Handshake;
@@ -58,7 +58,7 @@ impl Server {
             return;
         }
         self.secure.next_look = now + CONFIG_CHECK_INTERVAL;
-        let changes = watch.look(SystemTime::now());
+        let changes = watch.look(self.clock.wall());
         if let Some(web) = changes.web {
             self.app.reconfigure(&web.as_ref().map_err(Clone::clone));
         }

@@ -7,6 +7,8 @@
 
 mod bounded;
 mod guarded;
+#[cfg(test)]
+mod observed;
 
 use std::fmt::Display;
 use std::io::IoSlice;
@@ -379,6 +381,8 @@ impl Session {
     }
 
     fn follow(&mut self, step: Step, app: &mut App, shared: &mut Shared) {
+        #[cfg(test)]
+        shared.note_decided(self.peer, &step);
         match step {
             Step::Nothing => {}
             Step::Receive(incoming) => {

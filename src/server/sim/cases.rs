@@ -1,0 +1,65 @@
+//! Runs written by hand: what simulated runs have found, each as short as it gets.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::World;
+use super::model::Push;
+use super::request::{Request, Wish};
+
+const HEALTHY: &str = "GET /-/healthy HTTP/1.1\r\nHost: h\r\n\r\n";
+
+/// Somebody who asks for this so often.
+fn visitor(world: &mut World, count: usize) -> usize {
+    world.connect(vec![Request::of(HEALTHY, Wish::Other(200)); count])
+}
+
+/// Accepting has failed while nobody was connected: the connection that waits is looked at again all the same.
+#[test]
+fn a_connection_that_could_not_be_accepted_is_not_forgotten() {
+    let mut world = World::quiet();
+    world.network().fail_accepts(1);
+    let client = visitor(&mut world, 1);
+    world.send(client, usize::MAX);
+    assert_eq!(world.answers(client), 0);
+    world.pass(Duration::from_secs(2));
+    assert_eq!(world.answers(client), 1);
+}
+
+/// The time for a head counts from its first byte, whatever came in the same packet in front of that.
+#[test]
+fn each_head_has_its_own_time() {
+    let mut world = World::quiet();
+    let client = visitor(&mut world, 2);
+    world.send(client, 10);
+    world.pass(Duration::from_secs(55));
+    world.send(client, HEALTHY.len());
+    world.pass(Duration::from_secs(55));
+    assert_eq!(world.answers(client), 1);
+    world.send(client, usize::MAX);
+    assert_eq!(world.answers(client), 2);
+    // Half a head alone has to end nevertheless.
+    let client = visitor(&mut world, 1);
+    world.send(client, 10);
+    world.pass(Duration::from_secs(55));
+    world.send(client, 2);
+    // It is told so, and has some seconds to read that.
+    world.pass(Duration::from_secs(7 + 6));
+    assert!(world.is_closed(client));
+}
+
+/// A head that took its time is no reason to give up on an answer that waits for the disk.
+#[test]
+fn nobody_is_late_whose_change_is_being_written() {
+    let mut world = World::quiet_with_disk();
+    let head = "PUT /metrics/job/a HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n";
+    let push = Push { group: 0, is_replace: true, has_timestamp: false, families: BTreeMap::new() };
+    let client = world.connect(vec![Request::of(head, Wish::Push(push))]);
+    world.send(client, 10);
+    world.pass(Duration::from_secs(58));
+    world.send(client, usize::MAX);
+    world.pass(Duration::from_secs(8));
+    assert!(!world.is_closed(client));
+    world.commit();
+    assert_eq!(world.answers(client), 1);
+}

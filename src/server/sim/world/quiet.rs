@@ -1,0 +1,65 @@
+//! A machine on which nothing happens by itself, for runs written by hand. The checks are those of all runs.
+
+use super::*;
+
+impl World {
+    /// Without a disk.
+    pub fn quiet() -> Self {
+        Self::calm(false)
+    }
+
+    /// With a disk, from which everything has been loaded.
+    pub fn quiet_with_disk() -> Self {
+        let mut world = Self::calm(true);
+        while world.view == View::Loading {
+            world.commit();
+        }
+        world
+    }
+
+    fn calm(has_disk: bool) -> Self {
+        let customs = Customs { has_users: false, is_long: false, has_quits: false, is_plain: true };
+        let weather = Weather { customs, sync: Sync::Always, has_faults: false, is_narrow: false, clients_max: 0 };
+        let mut world = Self::with(weather, Disk::plain(has_disk), Random::new(0), Transcript::new(50));
+        world.run();
+        world
+    }
+
+    /// The network.
+    pub fn network(&self) -> &Network {
+        &self.network
+    }
+
+    /// Somebody connects who is going to ask for this.
+    pub fn connect(&mut self, plan: Vec<Request>) -> usize {
+        let peer = peer(self.clients.len());
+        let line = self.network.connect(peer, 1 << 20, 1 << 20).expect("it listens");
+        self.add(Client::with_plan(line, peer, plan));
+        self.clients.len() - 1
+    }
+
+    /// So many bytes of a client come.
+    pub fn send(&mut self, client: usize, count: usize) {
+        self.clients[client].send_some(count, &self.network);
+        self.network.deliver(self.clients[client].line, usize::MAX);
+        self.run();
+    }
+
+    /// How many answers a client has.
+    pub fn answers(&mut self, client: usize) -> usize {
+        self.clients[client].read_all(&self.network);
+        self.take_answers(client);
+        self.clients[client].answers
+    }
+
+    /// Whether its connection was closed.
+    pub fn is_closed(&self, client: usize) -> bool {
+        self.network.line(self.clients[client].line).is_closed
+    }
+
+    /// The helper does what there is to do, and tells of it.
+    pub fn commit(&mut self) {
+        while self.work(false) | self.work(true) {}
+        self.run();
+    }
+}
