@@ -1,4 +1,4 @@
-# What there is to do here: run, build, test, test-crash, test-attack, sim, fuzz, fuzz-smoke.
+# What there is to do here: run, build, test, test-crash, test-attack, sim, soak, bench, fuzz, fuzz-smoke.
 
 TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 JOBS ?= 2
@@ -9,10 +9,12 @@ CRASH_ROUNDS ?= 200
 CRASH_FLIPS ?= 1000
 # How many runs are simulated; PUSHGATEWAY_SEED=N plays that one alone, and shows it.
 SEEDS ?= $(if $(PUSHGATEWAY_SEED),1,100000)
+# How long the soak takes.
+SOAK_SECONDS ?= 600
 # The same every time, so that a check says the same about the same tree; FUZZ_SEED=0 takes a new one.
 FUZZ_SEED ?= 1
 
-.PHONY: run build test test-crash test-attack sim check tools fuzz fuzz-smoke
+.PHONY: run build test test-crash test-attack sim soak check tools fuzz fuzz-smoke
 
 # The gateway on :9091.
 run:
@@ -51,6 +53,11 @@ test-attack: build
 sim:
 	RUST_BACKTRACE=0 PUSHGATEWAY_SEEDS=$(SEEDS) \
 	  cargo test --profile sim --jobs $(JOBS) --lib -- --test-threads=$(JOBS) --nocapture server::sim::even server::sim::odd
+
+# A mixed load on the release build for SOAK_SECONDS; prints what it takes once a minute, and judges it at the end.
+soak: build
+	RUST_BACKTRACE=0 PUSHGATEWAY_BIN='$(TARGET)/release/pushgateway' SOAK_SECONDS=$(SOAK_SECONDS) \
+	  cargo test --jobs $(JOBS) --test it -- --nocapture soak::
 
 tools:
 	tests/install-tools.sh '$(TARGET)'

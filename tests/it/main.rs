@@ -28,6 +28,7 @@ mod query;
 mod roundtrip;
 mod seeds;
 mod server;
+mod soak;
 mod systemd;
 mod tidy;
 mod tls;
