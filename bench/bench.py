@@ -1,0 +1,123 @@
+#!/usr/bin/env python3
+"""Puts the same load on the gateway, the original, nginx and a floor, one after the other, and prints what they did.
+
+The server has core 0, the load core 1. Environment:
+
+BENCH_RUNS    how often everything is done; medians are shown (5)
+BENCH_ROWS    which rows, separated by commas (all but `growth`)
+BENCH_SMOKE   1: little of everything, to see that it works
+BENCH_CHURN   how many replacing pushes (1,000,000)
+BENCH_BIN     the binary to measure instead of the release build
+BENCH_LOCK    a file that is locked while a server is measured, for machines that are shared
+"""
+import contextlib
+import fcntl
+import json
+import os
+import platform
+import statistics
+import sys
+import time
+
+import servers
+from growth import growth
+from reported import REPORTED
+from rows import ROWS, Scale
+from verdict import verdict
+
+SERVERS = ["ours", "original", "nginx", "nginx, copying", "floor"]
+
+
+@contextlib.contextmanager
+def machine():
+    """Holds the machine for itself, if others are asked to wait."""
+    path = os.environ.get("BENCH_LOCK")
+    if not path:
+        yield
+        return
+    with open(path, "a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def describe():
+    """The machine, as it is now."""
+    with open("/proc/cpuinfo") as file:
+        model = next((line.split(":")[1].strip() for line in file if line.startswith("model name")), platform.machine())
+    with open("/proc/meminfo") as file:
+        memory = int(file.readline().split()[1]) / (1 << 20)
+    load = os.getloadavg()[0]
+    return f"{os.cpu_count()} cores {model}, {memory:.0f} GiB, Linux {platform.release()}, load average {load:.1f}"
+
+
+def measure(rows, runs, scale):
+    """Figures by row, server and name: a list with one value per run."""
+    results = {}
+    for run in range(runs):
+        for name in rows:
+            names, function = ROWS[name]
+            for server in names:
+                begin = time.perf_counter()
+                with machine():
+                    figures = function(server, scale)
+                print(f".. run {run + 1}: {name}, {server}: {time.perf_counter() - begin:.1f} s", file=sys.stderr)
+                for figure, value in figures.items():
+                    results.setdefault(name, {}).setdefault(figure, {}).setdefault(server, []).append(value)
+    return results
+
+
+def number(value):
+    return "" if value is None else f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+
+
+def table(results, rows):
+    """One line per figure: medians of all servers, and ours by each of the others'."""
+    medians = {name: {figure: {server: statistics.median(values) for server, values in by_server.items()}
+                      for figure, by_server in results[name].items()} for name in rows}
+    used = [server for server in SERVERS if any(server in by for figures in medians.values() for by in figures.values())]
+    others = [server for server in used if server != "ours"]
+    head = [f"{'':66}"] + [f"{server:>16}" for server in used] + [f"{'/ ' + server:>18}" for server in others]
+    lines = ["".join(head)]
+    for name in rows:
+        for figure, by_server in medians[name].items():
+            cells = [f"{number(by_server.get(server)):>16}" for server in used]
+            for server in others:
+                both = by_server.get("ours") is not None and by_server.get(server)
+                cells.append(f"{number(by_server['ours'] / by_server[server]) if both else '':>18}")
+            lines.append(f"{figure:66}" + "".join(cells))
+    return medians, lines
+
+
+def main():
+    scale = Scale(os.environ.get("BENCH_SMOKE") == "1")
+    runs = int(os.environ.get("BENCH_RUNS") or 5)
+    chosen = (os.environ.get("BENCH_ROWS") or ",".join([*ROWS, "reported"])).split(",")
+    unknown = set(chosen) - set(ROWS) - {"reported", "growth"}
+    if unknown:
+        raise SystemExit(f"no rows {', '.join(sorted(unknown))}; there are {', '.join([*ROWS, 'reported', 'growth'])}")
+    # What earlier binaries have left would be measured otherwise.
+    servers.work_folder("")
+    os.sched_setaffinity(0, {servers.LOAD_CORE})
+    begin = time.time()
+    print(f"{describe()}; medians of {runs} runs", flush=True)
+    rows = [name for name in chosen if name in ROWS]
+    results = measure(rows, runs, scale)
+    if rows:
+        medians, lines = table(results, rows)
+        with open(os.path.join(servers.WORK, "results.json"), "w") as file:
+            json.dump(results, file, indent=1)
+        print("\n".join(["", *lines]))
+        look = lambda row, server, figure: medians[row][figure][server]
+        print("\n".join(["", *verdict(look)]), flush=True)
+    if "reported" in chosen:
+        for workload in REPORTED:
+            with machine():
+                print("\n".join(workload(scale)), flush=True)
+    if "growth" in chosen:
+        for lines in growth(scale, machine):
+            print("\n".join(["", *lines]), flush=True)
+    print(f"\n{time.time() - begin:.0f} s", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,3 @@
+"""Workloads that users of the original reported as failing."""
+
+REPORTED = []
