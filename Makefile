@@ -1,4 +1,5 @@
-# What there is to do here: run, build, test, test-crash, test-attack, sim, soak, bench, fuzz, fuzz-smoke.
+# What there is to do here: run, build, test, test-crash, test-attack, sim, soak, fuzz, fuzz-smoke,
+# bench, bench-smoke, micro, callgrind.
 
 TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 JOBS ?= 2
@@ -13,8 +14,10 @@ SEEDS ?= $(if $(PUSHGATEWAY_SEED),1,100000)
 SOAK_SECONDS ?= 600
 # The same every time, so that a check says the same about the same tree; FUZZ_SEED=0 takes a new one.
 FUZZ_SEED ?= 1
+# What the bench is told; see bench/bench.py.
+export BENCH_RUNS BENCH_ROWS BENCH_CHURN BENCH_LOCK BENCH_NICE BASE CASES
 
-.PHONY: run build test test-crash test-attack sim soak check tools fuzz fuzz-smoke
+.PHONY: run build test test-crash test-attack sim soak check tools fuzz fuzz-smoke bench bench-smoke micro callgrind
 
 # The gateway on :9091.
 run:
@@ -78,3 +81,20 @@ fuzz-smoke:
 	  cargo fuzz run --sanitizer none --target-dir '$(TARGET)/fuzz' $$target fuzz/corpus/$$target fuzz/seeds/$$target \
 	    -- -seed=$(FUZZ_SEED) -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 -verbosity=0; \
 	done
+
+# The gateway beside the original, nginx and a floor: half an hour for five runs of all rows. bench/bench.py tells what
+# can be set; `make bench BENCH_ROWS=growth BENCH_RUNS=1` shows how cost grows.
+bench:
+	bench/run.sh $(JOBS)
+
+# Little of everything, to see that it works.
+bench-smoke:
+	BENCH_SMOKE=1 BENCH_RUNS=1 BENCH_ROWS=$(or $(BENCH_ROWS),all) bench/run.sh $(JOBS)
+
+# The steps of a push and a scrape by themselves: their times, and their instructions, which noise does not touch.
+micro:
+	cargo bench --bench micro --jobs $(JOBS)
+
+callgrind:
+	command -v valgrind >/dev/null || tests/install-packages.sh valgrind
+	bench/callgrind.py

@@ -4,13 +4,13 @@
 The server has core 0, the load core 1. Environment:
 
 BENCH_RUNS    how often everything is done; medians are shown (5)
-BENCH_ROWS    which rows, separated by commas (all but `growth`)
+BENCH_ROWS    which rows, separated by commas (all but `growth`; `all` is all)
 BENCH_SMOKE   1: little of everything, to see that it works
 BENCH_CHURN   how many replacing pushes (1,000,000)
 BENCH_BIN     the binary to measure instead of the release build
+BENCH_NICE    the priority of everything that is measured, for machines on which others work: -15, say, as root
 BENCH_LOCK    a file that is locked while a server is measured, for machines that are shared
 """
-import contextlib
 import fcntl
 import json
 import os
@@ -28,16 +28,28 @@ from verdict import verdict
 SERVERS = ["ours", "original", "nginx", "nginx, copying", "floor"]
 
 
-@contextlib.contextmanager
-def machine():
-    """Holds the machine for itself, if others are asked to wait."""
-    path = os.environ.get("BENCH_LOCK")
-    if not path:
-        yield
-        return
-    with open(path, "a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+class Machine:
+    """The machine, held for itself while a server is measured if BENCH_LOCK names a file; a context manager.
+
+    The lock is kept from one server to the next for a while, since getting it takes long when many want it.
+    """
+
+    HELD_SECONDS, PAUSE_SECONDS = 150, 20
+
+    def __init__(self, path):
+        self.file = open(path, "a") if path else None
+        self.since = None
+
+    def __enter__(self):
+        if self.file and self.since is None:
+            fcntl.flock(self.file, fcntl.LOCK_EX)
+            self.since = time.monotonic()
+
+    def __exit__(self, *_):
+        if self.since is not None and time.monotonic() - self.since > self.HELD_SECONDS:
+            fcntl.flock(self.file, fcntl.LOCK_UN)
+            self.since = None
+            time.sleep(self.PAUSE_SECONDS)
 
 
 def describe():
@@ -50,15 +62,15 @@ def describe():
     return f"{os.cpu_count()} cores {model}, {memory:.0f} GiB, Linux {platform.release()}, load average {load:.1f}"
 
 
-def measure(rows, runs, scale):
+def measure(rows, runs, scale, machine):
     """Figures by row, server and name: a list with one value per run."""
     results = {}
     for run in range(runs):
         for name in rows:
             names, function = ROWS[name]
             for server in names:
-                begin = time.perf_counter()
-                with machine():
+                with machine:
+                    begin = time.perf_counter()
                     figures = function(server, scale)
                 print(f".. run {run + 1}: {name}, {server}: {time.perf_counter() - begin:.1f} s", file=sys.stderr)
                 for figure, value in figures.items():
@@ -88,31 +100,38 @@ def table(results, rows):
     return medians, lines
 
 
+def choice():
+    """The names of the rows to do."""
+    known = [*ROWS, "reported", "growth"]
+    asked = os.environ.get("BENCH_ROWS") or ",".join(known[:-1])
+    chosen = known if asked == "all" else asked.split(",")
+    if unknown := set(chosen) - set(known):
+        raise SystemExit(f"no rows {', '.join(sorted(unknown))}; there are {', '.join(known)}")
+    return chosen
+
+
 def main():
     scale = Scale(os.environ.get("BENCH_SMOKE") == "1")
     runs = int(os.environ.get("BENCH_RUNS") or 5)
-    chosen = (os.environ.get("BENCH_ROWS") or ",".join([*ROWS, "reported"])).split(",")
-    unknown = set(chosen) - set(ROWS) - {"reported", "growth"}
-    if unknown:
-        raise SystemExit(f"no rows {', '.join(sorted(unknown))}; there are {', '.join([*ROWS, 'reported', 'growth'])}")
-    # What earlier binaries have left would be measured otherwise.
-    servers.work_folder("")
+    chosen, machine = choice(), Machine(os.environ.get("BENCH_LOCK"))
     os.sched_setaffinity(0, {servers.LOAD_CORE})
+    os.nice(int(os.environ.get("BENCH_NICE") or 0))
     begin = time.time()
     print(f"{describe()}; medians of {runs} runs", flush=True)
     rows = [name for name in chosen if name in ROWS]
-    results = measure(rows, runs, scale)
+    results = measure(rows, runs, scale, machine)
     if rows:
         medians, lines = table(results, rows)
-        with open(os.path.join(servers.WORK, "results.json"), "w") as file:
+        with open(os.path.join(servers.RESULTS, "results.json"), "w") as file:
             json.dump(results, file, indent=1)
         print("\n".join(["", *lines]))
         look = lambda row, server, figure: medians[row][figure][server]
         print("\n".join(["", *verdict(look)]), flush=True)
     if "reported" in chosen:
+        print()
         for workload in REPORTED:
-            with machine():
-                print("\n".join(workload(scale)), flush=True)
+            for line in workload(scale, machine):
+                print(line, flush=True)
     if "growth" in chosen:
         for lines in growth(scale, machine):
             print("\n".join(["", *lines]), flush=True)

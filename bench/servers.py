@@ -1,9 +1,11 @@
 """The servers that are compared: starting them on core 0, what they use, stopping them."""
+import atexit
 import http.client
 import os
 import shutil
 import socket
 import subprocess
+import tempfile
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -12,8 +14,11 @@ OURS = os.environ.get("BENCH_BIN") or os.path.join(TARGET, "release", "pushgatew
 BARE = os.path.join(TARGET, "bare", "release", "pushgateway")
 FLOOR = os.path.join(TARGET, "floor", "release", "floor")
 ORIGINAL = "prometheus-pushgateway"
+RESULTS = os.path.join(TARGET, "bench")
 # On the disk: persistence is measured, and a file system in memory would make it look free.
-WORK = os.path.join(TARGET, "bench")
+os.makedirs(RESULTS, exist_ok=True)
+WORK = tempfile.mkdtemp(prefix="run-", dir=RESULTS)
+atexit.register(shutil.rmtree, WORK, ignore_errors=True)
 
 SERVER_CORE, LOAD_CORE = 0, 1
 
@@ -115,9 +120,9 @@ class Server:
             file.write("5")
 
 
-def ours(*flags, binary=OURS, **options):
+def ours(*flags, binary=OURS, level="error", **options):
     port = free_port()
-    command = [binary, f"--web.listen-address=127.0.0.1:{port}", "--log.level=error", *flags]
+    command = [binary, f"--web.listen-address=127.0.0.1:{port}", f"--log.level={level}", *flags]
     return Server(command, port, **options)
 
 

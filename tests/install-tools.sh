@@ -6,22 +6,6 @@ set -euo pipefail
 target=$(realpath -m "$1")
 cd "$(dirname "$0")"
 
-as_root() {
-  if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
-}
-
-# Installing a Debian package may start its service, which would take ports: a policy forbids that meanwhile.
-install_packages() {
-  local policy=/usr/sbin/policy-rc.d
-  if [ ! -e "$policy" ]; then
-    printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
-    as_root chmod 755 "$policy"
-    trap 'as_root rm -f /usr/sbin/policy-rc.d' EXIT
-  fi
-  as_root apt-get update
-  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@"
-}
-
 packages=()
 command -v prometheus >/dev/null && command -v promtool >/dev/null || packages+=(prometheus)
 command -v prometheus-pushgateway >/dev/null || packages+=(prometheus-pushgateway)
@@ -35,7 +19,7 @@ command -v node >/dev/null && command -v npm >/dev/null || packages+=(nodejs npm
 python3 -c 'import venv, ensurepip' 2>/dev/null || packages+=(python3 python3-venv)
 # The Rust client links OpenSSL.
 pkg-config --exists openssl 2>/dev/null || packages+=(pkg-config libssl-dev)
-[ ${#packages[@]} = 0 ] || install_packages "${packages[@]}"
+[ ${#packages[@]} = 0 ] || ./install-packages.sh "${packages[@]}"
 
 # A virtual environment that was moved or half made is made anew.
 if ! cmp -s clients/requirements.txt "$target/clients/installed.txt" || ! "$target/clients/bin/python" -c 'import prometheus_client'; then

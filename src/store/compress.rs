@@ -75,7 +75,8 @@ struct Run {
 }
 
 impl PageText {
-    pub(super) fn new(bytes: Vec<u8>, is_own: bool) -> Self {
+    /// A text without a run.
+    pub fn new(bytes: Vec<u8>, is_own: bool) -> Self {
         Self { bytes, is_own, run: OnceCell::new(), replaced: OnceCell::new() }
     }
 
