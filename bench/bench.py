@@ -11,10 +11,13 @@ BENCH_BIN     the binary to measure instead of the release build
 BENCH_NICE    the priority of everything that is measured, for machines on which others work: -15, say, as root
 BENCH_LOCK    a file that is locked while a server is measured, for machines that are shared
 """
+import atexit
+import contextlib
 import fcntl
 import json
 import os
 import platform
+import signal
 import statistics
 import sys
 import time
@@ -34,22 +37,38 @@ class Machine:
     The lock is kept from one server to the next for a while, since getting it takes long when many want it.
     """
 
-    HELD_SECONDS, PAUSE_SECONDS = 150, 20
+    HELD_SECONDS, PAUSE_SECONDS = 150, 60
 
-    def __init__(self, path):
+    def __init__(self, path, priority):
         self.file = open(path, "a") if path else None
-        self.since = None
+        self.priority, self.since = priority, None
 
     def __enter__(self):
-        if self.file and self.since is None:
-            fcntl.flock(self.file, fcntl.LOCK_EX)
+        if self.since is None:
+            if self.file:
+                fcntl.flock(self.file, fcntl.LOCK_EX)
             self.since = time.monotonic()
+            if self.priority:
+                prefer(self.priority)
 
     def __exit__(self, *_):
-        if self.since is not None and time.monotonic() - self.since > self.HELD_SECONDS:
-            fcntl.flock(self.file, fcntl.LOCK_UN)
-            self.since = None
+        if self.file and time.monotonic() - self.since > self.HELD_SECONDS:
+            self.release()
             time.sleep(self.PAUSE_SECONDS)
+
+    def release(self):
+        if self.priority:
+            prefer(0)
+        self.since = None
+        if self.file:
+            fcntl.flock(self.file, fcntl.LOCK_UN)
+
+
+def prefer(priority):
+    """Sets the priority of this session. That of a process counts within its session alone, where the kernel groups
+    processes by session."""
+    with contextlib.suppress(FileNotFoundError), open("/proc/self/autogroup", "w") as file:
+        file.write(str(priority))
 
 
 def describe():
@@ -75,6 +94,9 @@ def measure(rows, runs, scale, machine):
                 print(f".. run {run + 1}: {name}, {server}: {time.perf_counter() - begin:.1f} s", file=sys.stderr)
                 for figure, value in figures.items():
                     results.setdefault(name, {}).setdefault(figure, {}).setdefault(server, []).append(value)
+                # Kept at once: what was measured is there even if the rest is not waited for.
+                with open(os.path.join(servers.RESULTS, "results.json"), "w") as file:
+                    json.dump(results, file, indent=1)
     return results
 
 
@@ -113,20 +135,21 @@ def choice():
 def main():
     scale = Scale(os.environ.get("BENCH_SMOKE") == "1")
     runs = int(os.environ.get("BENCH_RUNS") or 5)
-    chosen, machine = choice(), Machine(os.environ.get("BENCH_LOCK"))
+    chosen, priority = choice(), int(os.environ.get("BENCH_NICE") or 0)
+    machine = Machine(os.environ.get("BENCH_LOCK"), priority)
+    atexit.register(machine.release)
+    # So that servers end and the machine is released.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))
     os.sched_setaffinity(0, {servers.LOAD_CORE})
-    os.nice(int(os.environ.get("BENCH_NICE") or 0))
+    os.nice(priority)
     begin = time.time()
     print(f"{describe()}; medians of {runs} runs", flush=True)
     rows = [name for name in chosen if name in ROWS]
     results = measure(rows, runs, scale, machine)
     if rows:
         medians, lines = table(results, rows)
-        with open(os.path.join(servers.RESULTS, "results.json"), "w") as file:
-            json.dump(results, file, indent=1)
-        print("\n".join(["", *lines]))
         look = lambda row, server, figure: medians[row][figure][server]
-        print("\n".join(["", *verdict(look)]), flush=True)
+        print("\n".join(["", *lines, "", *verdict(look)]), flush=True)
     if "reported" in chosen:
         print()
         for workload in REPORTED:

@@ -29,7 +29,7 @@ class Workload:
     def run(self, name, scale):
         opened = {"ours": servers.ours, "original": servers.original}[name]
         log = os.path.join(servers.WORK, "log")
-        with opened(*self.flags, level="info", log=log) as server:
+        with opened(*self.flags, level="info", log=log, is_disposable=True) as server:
             # The original checks everything at each push: it gets some seconds for what is to be stored.
             stored, end = 0, time.perf_counter() + (scale.seconds * 10 if name == "original" else 60)
             pushes = iter(self.stored())

@@ -64,7 +64,7 @@ def original_with(name, pushes):
     """The original, checked as by default, with these groups stored."""
     path = original_store(name, pushes)
     shutil.copy(path, f"{path}.used")
-    return servers.original(f"--persistence.file={path}.used", patience=120)
+    return servers.original(f"--persistence.file={path}.used", patience=120, is_disposable=True)
 
 
 def open_empty(name):
@@ -104,10 +104,11 @@ def small_pushes(name, scale):
             if name != "floor" and not is_slow:
                 fill(server.port, small_groups(groups))
             seconds = scale.seconds * (3 if is_slow else 1)
+            load = dict(connections=2 if is_slow else 16, PUSH_GROUPS=groups)
             label = f"small push, {count(groups)} groups"
-            figures |= push_figures(server, f"{label}, kept", seconds, PUSH_GROUPS=groups)
+            figures |= push_figures(server, f"{label}, kept", seconds, **load)
             if not is_slow:
-                figures |= push_figures(server, f"{label}, new", seconds, PUSH_GROUPS=groups, PUSH_CLOSE=1)
+                figures |= push_figures(server, f"{label}, new", seconds, **load, PUSH_CLOSE=1)
     return figures
 
 

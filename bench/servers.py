@@ -51,8 +51,10 @@ def work_folder(name):
 class Server:
     """A process pinned to core 0. A context manager; `with` ends when the process has."""
 
-    def __init__(self, command, port, ready="/-/ready", patience=60.0, log=None):
+    def __init__(self, command, port, ready="/-/ready", patience=60.0, log=None, is_disposable=False):
         self.port = port
+        # Whether it may be killed: a server that is far behind would go on for minutes before it ends.
+        self.is_disposable = is_disposable
         os.sched_setaffinity(0, {SERVER_CORE})
         output = open(log, "wb") if log else subprocess.DEVNULL
         begin = time.perf_counter()
@@ -94,6 +96,8 @@ class Server:
         self.stop()
 
     def stop(self):
+        if self.is_disposable:
+            self.process.kill()
         self.process.terminate()
         try:
             self.process.wait(60)
