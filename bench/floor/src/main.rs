@@ -7,6 +7,7 @@
 
 use std::io::{self, Read, Write};
 
+use memchr::memmem;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
 
@@ -79,13 +80,7 @@ impl Connection {
             match self.stream.read(buffer) {
                 Ok(0) => return Ok(false),
                 Ok(read) => {
-                    let skipped = self.skipped.min(read);
-                    self.skipped -= skipped;
-                    self.input.extend_from_slice(&buffer[skipped..read]);
-                    if skipped > 0 && self.skipped == 0 {
-                        self.answer(false)?;
-                    }
-                    while self.request(file)? {}
+                    self.take(&buffer[..read], file)?;
                     if read < buffer.len() {
                         break;
                     }
@@ -98,41 +93,61 @@ impl Connection {
         Ok(!self.closes || self.file_left > 0)
     }
 
-    /// Answers the first request of the input; whether there was a whole one.
-    fn request(&mut self, file: &[u8]) -> io::Result<bool> {
-        let Some(end) = self.input.windows(4).position(|window| window == b"\r\n\r\n") else { return Ok(false) };
-        let head = &self.input[..end];
-        let value = |name: &str| {
-            let mut lines = head.split(|byte| *byte == b'\n').map(|line| line.trim_ascii());
-            lines.find_map(|line| {
-                let (found, value) = line.split_at_checked(name.len())?;
-                found.eq_ignore_ascii_case(name.as_bytes()).then(|| str::from_utf8(value).unwrap_or_default().trim())
-            })
-        };
-        let length = value("content-length:").and_then(|value| value.parse().ok()).unwrap_or(0);
-        self.closes = value("connection:").is_some_and(|value| value.eq_ignore_ascii_case("close"));
-        let is_get = head.starts_with(b"GET ") && !file.is_empty();
-        let whole = end + 4 + length;
-        if self.input.len() < whole {
-            if length > READ_BYTES {
-                self.skipped = whole - self.input.len();
-                self.input.clear();
+    /// Answers the requests that these bytes complete. Whole requests are not copied, nor are bodies that are longer
+    /// than a read.
+    fn take(&mut self, mut bytes: &[u8], file: &[u8]) -> io::Result<()> {
+        if self.skipped > 0 {
+            let skipped = self.skipped.min(bytes.len());
+            self.skipped -= skipped;
+            bytes = &bytes[skipped..];
+            if self.skipped > 0 {
+                return Ok(());
             }
-            return Ok(false);
+            self.answer()?;
         }
-        self.input.drain(..whole);
-        if is_get {
-            self.file_left = file.len();
-            let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", file.len());
-            self.stream.write_all(head.as_bytes())?;
-            return Ok(false);
+        if !self.input.is_empty() {
+            let mut input = std::mem::take(&mut self.input);
+            input.extend_from_slice(bytes);
+            return self.requests(&input, file);
         }
-        self.answer(self.closes)?;
-        Ok(!self.closes)
+        self.requests(bytes, file)
     }
 
-    fn answer(&mut self, closes: bool) -> io::Result<()> {
-        let answer: &[u8] = if closes {
+    /// Answers requests and keeps the rest.
+    fn requests(&mut self, mut bytes: &[u8], file: &[u8]) -> io::Result<()> {
+        while let Some(end) = memmem::find(bytes, b"\r\n\r\n") {
+            let head = &bytes[..end];
+            let length = match memmem::find(head, b"Content-Length: ") {
+                Some(at) => head[at + 16..]
+                    .iter()
+                    .take_while(|byte| byte.is_ascii_digit())
+                    .fold(0, |number, digit| number * 10 + usize::from(digit - b'0')),
+                None => 0,
+            };
+            self.closes = memmem::find(head, b"Connection: close").is_some();
+            let whole = end + 4 + length;
+            if bytes.len() < whole {
+                if length > READ_BYTES {
+                    self.skipped = whole - bytes.len();
+                    return Ok(());
+                }
+                break;
+            }
+            if bytes[0] == b'G' && !file.is_empty() {
+                self.file_left = file.len();
+                self.stream
+                    .write_all(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", file.len()).as_bytes())?;
+            } else {
+                self.answer()?;
+            }
+            bytes = &bytes[whole..];
+        }
+        self.input.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn answer(&mut self) -> io::Result<()> {
+        let answer: &[u8] = if self.closes {
             b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
         } else {
             b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
