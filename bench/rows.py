@@ -17,6 +17,8 @@ class Scale:
     """How much work: the full bench, or a minute of it."""
 
     def __init__(self, is_smoke):
+        # What takes the original many seconds is done in the first run only.
+        self.is_first_run = True
         self.seconds = 1 if is_smoke else 2
         self.groups = [1, 200] if is_smoke else [1, 1000, 20_000, 100_000]
         # The original is asked to hold so many groups; beyond a bound each push takes it a second.
@@ -99,6 +101,8 @@ def small_pushes(name, scale):
     figures = {}
     for groups in scale.groups:
         is_slow = name == "original" and groups > scale.original_groups_fast
+        if is_slow and not scale.is_first_run:
+            continue
         server = original_with(f"small-{groups}", small_groups(groups)) if is_slow else open_empty(name)
         with server:
             if name != "floor" and not is_slow:
@@ -135,6 +139,8 @@ def large_pushes(name, scale):
         label, bodies = f"large push, {count(series)} series", [large(series), large(series, 0.5)]
         megabytes = len(bodies[0]) / 1e6
         is_slow = name == "original" and series > 100_000
+        if is_slow and not scale.is_first_run:
+            continue
         with open_empty(name) as server, Connection(server.port) as connection:
             push = lambda at: connection.push("job/big", bodies[at % 2])
             figures[f"{label}, first MB/s"] = megabytes / timed(lambda: push(0))
@@ -355,6 +361,8 @@ def start(name, scale):
             figures["ready empty ms"] = min(server.ready_ms, figures.get("ready empty ms", 1e9))
     number = scale.million
     label = f"ready with {count(number)} series ms"
+    if name == "original" and not scale.is_first_run:
+        return figures
     if name == "original":
         with original_with(f"medium-{number // 100}", medium_groups(number // 100)) as server:
             return figures | {label: server.ready_ms}
