@@ -11,8 +11,8 @@ use divan::counter::BytesCount;
 
 #[divan::bench(args = CASES)]
 fn micro(bencher: Bencher, case: &Case) {
-    let mut work = (case.prepare)();
-    bencher.counter(BytesCount::new(case.bytes)).bench_local(|| work());
+    let work = (case.prepare)();
+    bencher.counter(BytesCount::new(case.bytes)).bench_local(work);
 }
 
 fn main() {
