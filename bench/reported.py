@@ -31,13 +31,13 @@ class Workload:
         log = os.path.join(servers.WORK, "log")
         with opened(*self.flags, level="info", log=log, is_disposable=True) as server:
             # The original checks everything at each push: it gets some seconds for what is to be stored.
-            stored, end = 0, time.perf_counter() + (scale.seconds * 10 if name == "original" else 60)
+            stored, end = 0, time.perf_counter() + (scale.stored_seconds if name == "original" else 60)
             pushes = iter(self.stored())
             while time.perf_counter() < end and (some := list(itertools.islice(pushes, 10))):
                 fill(server.port, some, window=1)
                 stored += len(some)
             before = server.cpu()
-            outcome, remark = self.load(server, 2 if scale.seconds == 1 else 20)
+            outcome, remark = self.load(server, scale.reported_seconds)
             used = server.cpu() - before
             done, missed = len(outcome.latencies), outcome.failures + outcome.skipped
             text = (f"{done:6} done, {missed:5} failed or given up; ms p50 {outcome.percentile(.5):9.1f}, "
@@ -52,9 +52,10 @@ def no_remark(load):
 
 def many_series(server, seconds):
     """100 clients with 15,000 series each, two rounds in the time of at most 20 s each."""
+    clients = 100 if seconds >= 10 else 5
     bodies = [medium(15, 1000, value=value) for value in (0, 1)]
-    pushes = ((f"job/fleet/client/c{at % 100}", bodies[at // 100 % 2]) for at in range(200))
-    return paced(server.port, pushes, rate=100 / seconds, seconds=2 * seconds, workers=100, timeout=2 * seconds)
+    pushes = ((f"job/fleet/client/c{at % clients}", bodies[at // clients % 2]) for at in range(2 * clients))
+    return paced(server.port, pushes, rate=clients / seconds, seconds=2 * seconds, workers=clients, timeout=2 * seconds)
 
 
 def sustained(server, seconds):

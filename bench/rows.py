@@ -30,6 +30,9 @@ class Scale:
         self.compared = 20_000 if is_smoke else 100_000
         self.churn = int(os.environ.get("BENCH_CHURN") or (20_000 if is_smoke else 1_000_000))
         self.durable_connections = [1, 64]
+        # The reported workloads: how long each takes, and how long the original may take to store what is there before.
+        self.reported_seconds = 1 if is_smoke else 20
+        self.stored_seconds = 2 if is_smoke else 20
 
 
 def row(name, *names):
