@@ -91,9 +91,10 @@ bench:
 bench-smoke:
 	BENCH_SMOKE=1 BENCH_RUNS=1 BENCH_ROWS=$(or $(BENCH_ROWS),all) bench/run.sh $(JOBS)
 
-# The steps of a push and a scrape by themselves: their times, and their instructions, which noise does not touch.
+# The steps of a push and a scrape by themselves: their times, and their instructions, which noise does not touch. In a
+# folder of their own, since cargo would replace the release binary by one with the features of tests.
 micro:
-	cargo bench --bench micro --jobs $(JOBS)
+	cargo bench --bench micro --jobs $(JOBS) --target-dir '$(TARGET)/micro'
 
 callgrind:
 	command -v valgrind >/dev/null || tests/install-packages.sh valgrind

@@ -20,7 +20,9 @@ FOLDER = os.path.join(TARGET, "callgrind")
 
 
 def built():
-    command = ["cargo", "bench", "--bench", "micro", "--no-run", "--message-format=json"]
+    # Apart from the release build, whose binary cargo would replace by one with the features of tests.
+    folder = os.path.join(TARGET, "micro")
+    command = ["cargo", "bench", "--bench", "micro", "--no-run", "--message-format=json", "--target-dir", folder]
     output = subprocess.run(command, cwd=os.path.dirname(HERE), stdout=subprocess.PIPE, text=True, check=True).stdout
     messages = map(json.loads, output.splitlines())
     return next(m["executable"] for m in messages if m.get("executable") and m["target"]["name"] == "micro")
