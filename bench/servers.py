@@ -5,6 +5,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 
@@ -102,6 +103,7 @@ class Server:
         try:
             self.process.wait(60)
         except subprocess.TimeoutExpired:
+            print(f".. {self.process.args} has not ended within a minute", file=sys.stderr)
             self.process.kill()
             self.process.wait()
 
