@@ -113,6 +113,11 @@ impl Request {
         Self { head_bytes: bytes.len(), bytes, wish, is_head: false, is_denied: false, is_last: false }
     }
 
+    /// Something small that is asked for again and again.
+    pub fn trifle(customs: Customs, random: &mut Random) -> Self {
+        build(Customs { is_plain: true, ..customs }, Wish::Other(200), "GET", "/-/healthy", false, random)
+    }
+
     /// The scrape that ends a run.
     pub fn scrape(customs: Customs, random: &mut Random) -> Self {
         build(customs, Wish::Scrape, "GET", "/metrics", false, random)
@@ -127,16 +132,19 @@ impl Request {
 
     /// No request at all.
     pub fn garbage(random: &mut Random) -> Self {
-        let bytes = match random.below(6) {
+        let mut bytes = match random.below(7) {
             0 => b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03\r\n\r\n".to_vec(),
             1 => b"GET /metrics HTTP/3.0\r\nHost: h\r\n\r\n".to_vec(),
             2 => b"POST /metrics/job/a HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n".to_vec(),
             3 => b"GET / HTTP/1.1\r\nbad header\r\n\r\n".to_vec(),
             4 => b"PUT / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: gzip\r\n\r\n".to_vec(),
+            5 => b"PUT /metrics/job/a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nno size\r\n".to_vec(),
             _ => (0..20 + random.index(200)).map(|_| random.bits() as u8).chain(*b"\r\n\r\n").collect(),
         };
-        let head_bytes = bytes.len();
-        Self { bytes, head_bytes, wish: Wish::Garbage, is_head: false, is_denied: false, is_last: true }
+        let head_bytes = bytes.windows(4).position(|four| four == b"\r\n\r\n").map_or(bytes.len(), |at| at + 4);
+        // Who talks such nonsense does not stop.
+        bytes.resize(bytes.len() + random.index(2000), b'x');
+        Self { bytes, head_bytes, wish: Wish::Garbage, is_head: false, is_denied: false, is_last: false }
     }
 }
 
@@ -156,7 +164,11 @@ fn push(customs: Customs, clock: &mut u64, random: &mut Random) -> Push {
             1 => "untyped",
             _ => "gauge",
         };
-        let count = if customs.is_long && random.one_in(8) { 20 + random.below(1200) } else { 1 + random.below(3) };
+        let count = match random.below(64) {
+            0 if customs.is_long => 2000 + random.below(3000),
+            1..8 if customs.is_long => 20 + random.below(1200),
+            _ => 1 + random.below(3),
+        };
         let samples = (0..count).map(|id| {
             *clock += 1;
             (id, *clock)

@@ -81,6 +81,7 @@ impl World {
             return;
         }
         assert!(line.unread() == 0, "line {}: the loop sleeps and has not read everything", client.line);
+        assert!(!line.is_input_over(), "line {}: the loop sleeps and has not seen the end", client.line);
         let delivered = client.delivered_requests(line.delivered);
         let decided = client.decisions.len();
         let is_closing = client.is_to_be_ended() || line.is_ending();

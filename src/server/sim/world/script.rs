@@ -88,7 +88,10 @@ impl World {
             return;
         }
         let sizes = if self.weather.is_narrow { [1, 20, 200, 4000] } else { [300, 3000, 50_000, 200_000] };
-        let (inbound, outbound) = (sizes[self.random.index(4)].max(16), sizes[self.random.index(4)].max(100));
+        // What is long takes too many turns through a narrow line.
+        let (inbound_min, outbound_min) = if self.weather.customs.is_long { (1000, 4000) } else { (16, 100) };
+        let inbound = sizes[self.random.index(4)].max(inbound_min);
+        let outbound = sizes[self.random.index(4)].max(outbound_min);
         let peer = peer(self.clients.len());
         let Some(line) = self.network.connect(peer, inbound, outbound) else { return };
         let Self { weather, clock, random, .. } = self;
@@ -189,6 +192,35 @@ impl World {
         self.drain();
         let last = self.clients.last().expect("it was added just now");
         assert_eq!(last.answers, 2, "a gateway that nobody disturbs does not answer");
+        if self.weather.has_faults && self.random.one_in(2) {
+            self.relapse();
+        }
+    }
+
+    /// The disk fails, and everybody leaves: it is tried again without anybody asking.
+    fn relapse(&mut self) {
+        let customs = Customs { is_plain: true, ..self.weather.customs };
+        let what = self.disk.spoil(&mut self.random);
+        self.transcript.note(|| format!("a relapse: {what}"));
+        let peer = peer(self.clients.len());
+        let line = self.network.connect(peer, 1 << 20, 1 << 20).expect("it listens");
+        let plan = vec![Request::proof(customs, &mut self.clock, &mut self.random)];
+        self.add(Client::with_plan(line, peer, plan));
+        let last = self.clients.len() - 1;
+        for _ in 0..3 {
+            for what in 0..3 {
+                self.act_as(last, what);
+            }
+            self.run();
+            let _ = self.work(false) | self.work(true) | self.compare();
+        }
+        for client in self.clients.iter_mut().filter(|client| !client.is_over) {
+            client.leave(&self.network);
+            self.network.deliver(client.line, usize::MAX);
+        }
+        self.run();
+        self.drain();
+        assert!(matches!(self.view, View::None | View::Running), "the disk is fine, and nobody has noticed");
     }
 
     /// Nobody is there for ever.
