@@ -83,6 +83,27 @@ pub struct Settings {
     pub started: Timestamp,
 }
 
+#[cfg(any(test, feature = "fuzz"))]
+impl Settings {
+    /// Those of a gateway without flags; for tests.
+    pub fn plain(started: Timestamp) -> Self {
+        Self {
+            route_prefix: String::new(),
+            telemetry_path: "/metrics".to_owned(),
+            link_prefix: String::new(),
+            has_admin_api: false,
+            has_lifecycle: false,
+            has_consistency_check: true,
+            names: Names::Classic,
+            limits: Limits::default(),
+            flags: Vec::new(),
+            flags_changed: Vec::new(),
+            build: Build::current(),
+            started,
+        }
+    }
+}
+
 /// The time, as the server reads it.
 #[derive(Clone, Copy, Debug)]
 pub struct Now {

@@ -9,7 +9,6 @@ use std::time::Duration;
 use pushgateway::app::{App, Settings};
 use pushgateway::cli::address::ListenAddress;
 use pushgateway::log::{Format, Level, Logger};
-use pushgateway::model::build::Build;
 use pushgateway::model::time::Timestamp;
 use pushgateway::server::Server;
 
@@ -29,20 +28,7 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
-        let settings = Settings {
-            route_prefix: String::new(),
-            telemetry_path: "/metrics".to_owned(),
-            link_prefix: String::new(),
-            has_admin_api: false,
-            has_lifecycle: false,
-            has_consistency_check: true,
-            names: pushgateway::model::name::Names::Classic,
-            limits: pushgateway::limits::Limits::default(),
-            flags: Vec::new(),
-            flags_changed: Vec::new(),
-            build: Build::current(),
-            started: Timestamp(0),
-        };
+        let settings = Settings::plain(Timestamp(0));
         let log = Logger::stderr(Level::Error, Format::Logfmt);
         let mut server = Server::new(App::new(settings, log)).expect("a server can be made");
         let address = ListenAddress::parse("127.0.0.1:0").expect("an address");

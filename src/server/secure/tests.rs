@@ -11,10 +11,8 @@ use rcgen::{CertificateParams, KeyPair};
 use super::*;
 use crate::app::{App, Settings};
 use crate::cli::address::ListenAddress;
-use crate::limits::{HANDSHAKES_PER_TURN_MAX, HEAD_TIME_MAX, IDLE_TIME_MAX, Limits};
+use crate::limits::{HANDSHAKES_PER_TURN_MAX, HEAD_TIME_MAX, IDLE_TIME_MAX};
 use crate::log::{Format, Level, Logger};
-use crate::model::build::Build;
-use crate::model::name::Names;
 use crate::model::time::Timestamp;
 
 /// The beginning of a hello: its record is longer.
@@ -38,20 +36,7 @@ impl Bench {
         for (file, text) in [("cert.pem", cert.pem()), ("key.pem", key.serialize_pem()), ("web.yml", text)] {
             fs::write(folder.join(file), text).expect("a file can be written");
         }
-        let settings = Settings {
-            route_prefix: String::new(),
-            telemetry_path: "/metrics".to_owned(),
-            link_prefix: String::new(),
-            has_admin_api: false,
-            has_lifecycle: false,
-            has_consistency_check: true,
-            names: Names::Classic,
-            limits: Limits::default(),
-            flags_changed: Vec::new(),
-            flags: Vec::new(),
-            build: Build::current(),
-            started: Timestamp(0),
-        };
+        let settings = Settings::plain(Timestamp(0));
         let log = Logger::stderr(Level::Error, Format::Logfmt);
         let mut server = Server::new(App::new(settings, log)).expect("a server can be made");
         let opened = Watch::open(&folder.join("web.yml"), SystemTime::now()).expect("the files are good");

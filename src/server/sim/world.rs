@@ -22,10 +22,7 @@ use crate::auth;
 use crate::config::hash::BcryptHash;
 use crate::config::web::{User, WebConfig};
 use crate::limits::COMMIT_TIME_MAX;
-use crate::limits::Limits;
 use crate::log::{Format, Level, Logger};
-use crate::model::build::Build;
-use crate::model::name::Names;
 use crate::model::time::Timestamp;
 use crate::net::simulated::Network;
 use crate::persist::simulated::{Hand, Told};
@@ -159,20 +156,8 @@ impl World {
     }
 
     fn app(&self) -> App {
-        let settings = Settings {
-            route_prefix: String::new(),
-            telemetry_path: "/metrics".to_owned(),
-            link_prefix: String::new(),
-            has_admin_api: true,
-            has_lifecycle: true,
-            has_consistency_check: true,
-            names: Names::Classic,
-            limits: Limits::default(),
-            flags_changed: Vec::new(),
-            flags: Vec::new(),
-            build: Build::current(),
-            started: Timestamp::from_system(self.wall()),
-        };
+        let started = Timestamp::from_system(self.wall());
+        let settings = Settings { has_admin_api: true, has_lifecycle: true, ..Settings::plain(started) };
         let log = Logger::new(Level::Warn, Format::Logfmt, Box::new(|| Timestamp(0)), Box::new(std::io::sink()));
         let mut app = App::new(settings, log);
         app.simulate();
