@@ -113,6 +113,16 @@ impl Request {
         Self { head_bytes: bytes.len(), bytes, wish, is_head: false, is_denied: false, is_last: false }
     }
 
+    /// A push with a body that one read does not take, and a mistake at its end.
+    pub fn heavy(customs: Customs) -> Self {
+        let body = "m_a{id=\"1\"} 1\n".repeat(7000) + "m_a{ = \n";
+        let credentials = if customs.has_users { RIGHT } else { "" };
+        let head =
+            format!("POST /metrics/job/a HTTP/1.1\r\nHost: h\r\n{credentials}Content-Length: {}\r\n\r\n", body.len());
+        let head_bytes = head.len();
+        Self { head_bytes, ..Self::of(&(head + &body), Wish::BadPush) }
+    }
+
     /// Something small that is asked for again and again.
     pub fn trifle(customs: Customs, random: &mut Random) -> Self {
         build(Customs { is_plain: true, ..customs }, Wish::Other(200), "GET", "/-/healthy", false, random)

@@ -184,14 +184,18 @@ impl World {
         }
         let Self { weather, clock, random, .. } = self;
         let customs = Customs { is_plain: true, ..weather.customs };
-        let plan = vec![Request::proof(customs, clock, random), Request::scrape(customs, random)];
+        let mut plan = vec![Request::proof(customs, clock, random), Request::scrape(customs, random)];
+        if customs.is_long && random.one_in(2) {
+            plan.insert(0, Request::heavy(customs));
+        }
+        let requests = plan.len();
         let peer = peer(self.clients.len());
         let line = self.network.connect(peer, 1 << 20, 1 << 20).expect("it listens");
         self.transcript.note(|| format!("{line} proves"));
         self.add(Client::with_plan(line, peer, plan));
         self.drain();
         let last = self.clients.last().expect("it was added just now");
-        assert_eq!(last.answers, 2, "a gateway that nobody disturbs does not answer");
+        assert_eq!(last.answers, requests, "a gateway that nobody disturbs does not answer");
         if self.weather.has_faults && self.random.one_in(2) {
             self.relapse();
         }
