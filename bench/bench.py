@@ -92,7 +92,8 @@ def measure(rows, runs, scale, machine):
                 with machine:
                     begin = time.perf_counter()
                     figures = function(server, scale)
-                print(f".. run {run + 1}: {name}, {server}: {time.perf_counter() - begin:.1f} s", file=sys.stderr)
+                    seconds = time.perf_counter() - begin
+                print(f".. run {run + 1}: {name}, {server}: {seconds:.1f} s", file=sys.stderr)
                 for figure, value in figures.items():
                     results.setdefault(name, {}).setdefault(figure, {}).setdefault(server, []).append(value)
                 # Kept at once: what was measured is there even if the rest is not waited for.
