@@ -15,8 +15,9 @@ const IDLE_MAX: Duration = Duration::from_secs(15 * 60);
 /// Time for which a gateway discards input that comes behind its last answer.
 const LINGER_MAX: Duration = Duration::from_secs(5);
 
-/// Time in which a gateway ends that was asked to: what requests have to finish, and a last commit.
-const END_MAX: Duration = Duration::from_secs(10 + 10);
+/// Time in which a gateway ends that was asked to: what requests have to finish, the commit that is under way then, and a
+/// last one.
+const END_MAX: Duration = Duration::from_secs(10 + 10 + 10);
 
 /// What one session may hold, bytes: a head, or what was read at once and what is to be sent.
 const SESSION_BYTES_MAX: usize = HEAD_BYTES_MAX + 4 * READ_BYTES;

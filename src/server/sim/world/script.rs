@@ -175,12 +175,12 @@ impl World {
     /// Everybody has what is due to him, and the gateway serves as on the first day.
     fn settle(&mut self) {
         self.drain();
+        if self.is_ended || self.ending.is_some() {
+            return self.finish();
+        }
         for client in self.clients.iter().filter(|client| client.is_cooperative() && !client.is_to_be_ended()) {
             let (answers, requests) = (client.answers, client.honest_requests());
             assert!(answers >= requests || client.is_over, "line {}: {answers} of {requests}", client.line);
-        }
-        if self.is_ended || self.ending.is_some() {
-            return self.finish();
         }
         let Self { weather, clock, random, .. } = self;
         let customs = Customs { is_plain: true, ..weather.customs };
@@ -255,7 +255,7 @@ impl World {
 
     /// The gateway ends in good order, and starts again.
     fn finish(&mut self) {
-        if self.ending.is_none() {
+        if self.ending.is_none() && !self.is_ended {
             self.transcript.note(|| "the gateway is asked to end at last".to_owned());
             self.network.terminate();
             self.turn();
