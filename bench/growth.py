@@ -4,7 +4,7 @@ from load import Connection, fill, scrape_ms, small, small_groups, timed, wrk
 
 
 def line(*cells):
-    return "".join(f"{cell:>18}" if isinstance(cell, str) else f"{cell:>18,.4g}" if cell < 1000 else f"{cell:>18,.0f}"
+    return "".join(f"{cell:>20}" if isinstance(cell, str) else f"{cell:>20,.4g}" if cell < 1000 else f"{cell:>20,.0f}"
                    for cell in cells)
 
 
