@@ -152,9 +152,10 @@ impl Connection {
         Self { input: Input::default(), exchange: Exchange::default(), head_bytes_max, stash: Vec::new() }
     }
 
-    /// What came so far does not become a request in time: a last response is owed, and input is discarded.
+    /// What came so far does not become a request in time: a last response is owed, and input is discarded. Whatever was
+    /// asked before, it is answered as HTTP/1.1 and with a body.
     pub fn give_up(&mut self) {
-        self.exchange = Exchange { keep_alive: false, ..self.exchange };
+        self.exchange = Exchange { keep_alive: false, ..Exchange::default() };
         self.stash = Vec::new();
         self.input = Input::Failed;
     }
