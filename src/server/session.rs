@@ -102,6 +102,8 @@ struct Share {
     decoded: usize,
     written: usize,
     requests: usize,
+    /// Input was taken that had been left over.
+    has_taken_up: bool,
 }
 
 impl Share {
@@ -110,12 +112,13 @@ impl Share {
         decoded: DECODED_BYTES_PER_TURN_MAX,
         written: WRITE_BYTES_PER_TURN_MAX,
         requests: REQUESTS_PER_TURN_MAX,
+        has_taken_up: false,
     };
 
     /// Whether something was done; how many bytes went over the connection.
     fn moved_bytes(&self) -> Option<u64> {
         let moved = (Self::WHOLE.read - self.read) + (Self::WHOLE.written - self.written);
-        (moved > 0 || self.decoded < Self::WHOLE.decoded).then_some(moved as u64)
+        (moved > 0 || self.decoded < Self::WHOLE.decoded || self.has_taken_up).then_some(moved as u64)
     }
 
     /// Whether more may be taken in.
@@ -311,6 +314,7 @@ impl Session {
         if !self.input.is_empty() {
             let mut input = std::mem::take(&mut self.input);
             let used = self.receive(&input, share, app, shared, clock);
+            share.has_taken_up |= used > 0;
             if used < input.len() {
                 input.drain(..used);
                 self.input = input;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::World;
 use super::model::Push;
 use super::request::{Request, Wish};
+use crate::limits::REQUESTS_PER_TURN_MAX;
 
 const HEALTHY: &str = "GET /-/healthy HTTP/1.1\r\nHost: h\r\n\r\n";
 
@@ -62,4 +63,29 @@ fn nobody_is_late_whose_change_is_being_written() {
     assert!(!world.is_closed(client));
     world.commit();
     assert_eq!(world.answers(client), 1);
+}
+
+/// A head that does not come to its end is answered as what it is, and not as the request before it.
+#[test]
+fn giving_up_has_nothing_to_do_with_the_request_before() {
+    let mut world = World::quiet();
+    let head = Request { is_head: true, ..Request::of("HEAD /metrics HTTP/1.1\r\nHost: h\r\n\r\n", Wish::Other(405)) };
+    let bytes = head.bytes.len();
+    let client = world.connect(vec![head, Request::of(HEALTHY, Wish::Other(200))]);
+    world.send(client, bytes + 10);
+    assert_eq!(world.answers(client), 1);
+    world.pass(Duration::from_secs(62));
+    // All of what it is told has to be there.
+    assert_eq!(world.answers(client), 1);
+}
+
+/// Half a head behind as many requests as a turn takes is waited for no longer than any other.
+#[test]
+fn half_a_head_has_to_end_wherever_it_comes_from() {
+    let mut world = World::quiet();
+    let client = visitor(&mut world, REQUESTS_PER_TURN_MAX + 1);
+    world.send(client, REQUESTS_PER_TURN_MAX * HEALTHY.len() + 10);
+    assert_eq!(world.answers(client), REQUESTS_PER_TURN_MAX);
+    world.pass(Duration::from_secs(70));
+    assert!(world.is_closed(client));
 }
