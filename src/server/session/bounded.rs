@@ -76,7 +76,7 @@ impl Session {
         clock: Clock,
     ) -> bool {
         let reached = app.limits().reached(limit);
-        match (self.patience.phase(), self.incoming.take()) {
+        let is_told = match (self.patience.phase(), self.incoming.take()) {
             (Phase::Head | Phase::Body, Incoming::Push(push)) => {
                 let mut reply = app.push_limited(push, reached, clock.now());
                 reply.closes = true;
@@ -98,7 +98,12 @@ impl Session {
                 app.count_refusal(limit);
                 false
             }
+        };
+        if is_told {
+            // Now it is the answer that has to go out: nobody is given up twice.
+            self.patience.enter(Phase::Response, shared.now, app.limits());
         }
+        is_told
     }
 
     fn refuse(&mut self, reached: Reached, app: &mut App, shared: &mut Shared) {

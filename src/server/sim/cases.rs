@@ -89,3 +89,18 @@ fn half_a_head_has_to_end_wherever_it_comes_from() {
     world.pass(Duration::from_secs(70));
     assert!(world.is_closed(client));
 }
+
+/// Who is given up is told so once, and closed if he does not read it.
+#[test]
+fn who_is_given_up_is_told_once() {
+    let mut world = World::quiet();
+    let reader = visitor(&mut world, 1);
+    world.send(reader, usize::MAX);
+    let answer = world.unread(reader);
+    // One answer fits, and not a byte more.
+    let client = world.connect_narrowly(vec![Request::of(HEALTHY, Wish::Other(200)); 2], answer);
+    world.send(client, HEALTHY.len() + 10);
+    assert_eq!(world.unread(client), answer);
+    world.pass(Duration::from_secs(125));
+    assert!(world.is_closed(client));
+}

@@ -116,6 +116,8 @@ impl World {
             let patience = match (line.is_ending(), is_idle) {
                 (true, _) => LINGER_MAX,
                 (false, true) => IDLE_MAX,
+                // Who is given up has some time to read that he is.
+                (false, false) if line.wants_room => 2 * PAUSE_MAX + SWEEP_INTERVAL,
                 (false, false) => PAUSE_MAX,
             };
             let is_late = silence > patience + 2 * SWEEP_INTERVAL;

@@ -32,8 +32,13 @@ impl World {
 
     /// Somebody connects who is going to ask for this.
     pub fn connect(&mut self, plan: Vec<Request>) -> usize {
+        self.connect_narrowly(plan, 1 << 20)
+    }
+
+    /// The same on a line that holds so many bytes that were not read.
+    pub fn connect_narrowly(&mut self, plan: Vec<Request>, outbound_max: usize) -> usize {
         let peer = peer(self.clients.len());
-        let line = self.network.connect(peer, 1 << 20, 1 << 20).expect("it listens");
+        let line = self.network.connect(peer, 1 << 20, outbound_max).expect("it listens");
         self.add(Client::with_plan(line, peer, plan));
         self.clients.len() - 1
     }
@@ -43,6 +48,11 @@ impl World {
         self.clients[client].send_some(count, &self.network);
         self.network.deliver(self.clients[client].line, usize::MAX);
         self.run();
+    }
+
+    /// How many bytes were sent to a client that it has not read.
+    pub fn unread(&self, client: usize) -> usize {
+        self.network.line(self.clients[client].line).outbound.len()
     }
 
     /// How many answers a client has.
