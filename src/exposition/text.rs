@@ -92,14 +92,13 @@ impl Parser {
         // Checked once for all of them; if it is not UTF-8 as a whole, each token is checked by itself.
         let text = str::from_utf8(lines).ok();
         let mut start = 0;
-        while let Some(len) = memchr::memchr(b'\n', &lines[start..]) {
-            let end = start + len + 1;
+        for lf in memchr::memchr_iter(b'\n', lines) {
             self.lines += 1;
-            if len > LINE_BYTES_MAX {
+            if lf - start > LINE_BYTES_MAX {
                 return Err(self.error(Reason::LineTooLong));
             }
-            self.line(&lines[start..end], text.map(|text| &text[start..end]), sink)?;
-            start = end;
+            self.line(&lines[start..=lf], text.map(|text| &text[start..=lf]), sink)?;
+            start = lf + 1;
         }
         Ok(())
     }

@@ -153,14 +153,18 @@ pub struct Headers<'a> {
 impl<'a> Headers<'a> {
     /// Name and value of every header, in order; values without the blanks around them.
     pub fn iter(&self) -> impl Iterator<Item = (&'a str, &'a [u8])> + use<'a> {
+        self.lines().map_while(|(name, value)| Some((str::from_utf8(name).ok()?, value.trim_ascii())))
+    }
+
+    /// The same as it stands there.
+    fn lines(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> + use<'a> {
         let mut rest = self.block;
         std::iter::from_fn(move || {
             let line_end = memchr::memchr(b'\n', rest)?;
             let line = &rest[..line_end];
             rest = &rest[line_end + 1..];
             let colon = memchr::memchr(b':', line)?;
-            let name = str::from_utf8(&line[..colon]).ok()?;
-            Some((name, line[colon + 1..].trim_ascii()))
+            Some((&line[..colon], &line[colon + 1..]))
         })
     }
 
@@ -171,7 +175,8 @@ impl<'a> Headers<'a> {
 
     /// The values of all headers of that name, in any case and in order.
     pub fn all<'n>(&self, name: &'n str) -> impl Iterator<Item = &'a [u8]> + use<'a, 'n> {
-        self.iter().filter_map(move |(found, value)| found.eq_ignore_ascii_case(name).then_some(value))
+        let of_that_name = self.lines().filter(|(found, _)| found.eq_ignore_ascii_case(name.as_bytes()));
+        of_that_name.map(|(_, value)| value.trim_ascii())
     }
 }
 

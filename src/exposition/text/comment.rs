@@ -24,13 +24,17 @@ impl Body {
             return cursor.rest_of_line().map(|_| ()).ok_or_else(end_of_input);
         }
         cursor.peek_past_blanks()?;
-        let name = cursor.metric_name(scratch)?;
+        let found = match self.repeated(cursor) {
+            Some(found) => Ok(found),
+            None => Err(cursor.metric_name(scratch)?),
+        };
         match cursor.peek()? {
             b'\n' => return Ok(()),
             b' ' | b'\t' => {}
             _ => return Err(Reason::MetricNameInComment.into()),
         }
-        let family = self.find(name, sink)?.family;
+        let family = found.or_else(|name| self.find(name, sink))?.family;
+        self.current = Some(family);
         if cursor.peek_past_blanks()? == b'\n' {
             return Ok(());
         }

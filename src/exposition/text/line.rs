@@ -65,9 +65,9 @@ impl Body {
         scratch: &mut Scratch<'a>,
         sink: &mut S,
     ) -> Parsed<()> {
-        let found = match self.families.repeated(cursor.rest()) {
-            Some((found, len)) if cursor.step_over_metric_name(len) => found,
-            _ => {
+        let found = match self.repeated(cursor) {
+            Some(found) => found,
+            None => {
                 let name = cursor.metric_name(scratch)?;
                 if name.bytes().is_empty() {
                     return Err(Reason::NoMetricName.into());
@@ -207,6 +207,14 @@ impl Body {
             Part::Bucket(_) => Err(Reason::NegativeBucket { family: self.current_name() }.into()),
             _ => Ok(()),
         }
+    }
+
+    /// Steps over the name that stands here and tells what it stands for, if it is the one found last: most lines repeat
+    /// the name of the line before.
+    #[inline]
+    pub(super) fn repeated(&self, cursor: &mut Cursor<'_>) -> Option<Found> {
+        let (found, len) = self.families.repeated(cursor.rest())?;
+        cursor.step_over_metric_name(len).then_some(found)
     }
 
     /// The family of a name, made and announced if need be; it is the current one now.
