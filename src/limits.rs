@@ -74,6 +74,9 @@ pub const FAILURE_REASON_BYTES_MAX: usize = 512;
 /// Working memory that a finished push may keep for the next one, bytes.
 pub const STAGING_KEPT_BYTES_MAX: usize = 1 << 20;
 
+/// Hashes of series that are sorted at once when a push is complete: a fraction of a millisecond.
+pub const HASHES_SORTED_MAX: usize = 32 << 10;
+
 /// Groups, families and pages of a wiped store that are freed in one turn of the loop: well below a millisecond, and
 /// more than one connection can add in a turn, so that wipes cannot pile up faster than they are cleared away.
 pub const DISCARDS_PER_TURN_MAX: usize = 2048;

@@ -13,6 +13,7 @@ mod compress;
 mod detail;
 mod discard;
 mod entry;
+mod hashes;
 mod headers;
 mod key;
 mod line;

@@ -14,6 +14,7 @@ use super::bounds::Bounds;
 use super::compound::Compounds;
 use super::detail::StagedDetails;
 use super::entry::EntryText;
+use super::hashes::Hashes;
 use super::key::GroupKey;
 use super::line::{Overlay, write_opening};
 use super::problem::{Problem, Problems};
@@ -54,7 +55,7 @@ pub struct Staged {
     compounds: Compounds,
     pub(super) details: StagedDetails,
     /// A hash of family and label set of every metric; equal ones are looked at.
-    series: Vec<u64>,
+    series: Hashes,
     pub(super) problems: Problems,
     /// Whether some metric could not be written as lines; what is wrong with it is among the problems.
     pub(super) has_unwritable: bool,
@@ -77,7 +78,9 @@ pub(super) struct Lines {
     may_repeat: bool,
     /// Working memory: places of families, by name.
     order: Vec<u32>,
-    /// Names, help texts and openings of all families.
+    /// Names of all families.
+    names: String,
+    /// Their help texts and openings.
     words: Vec<u8>,
     /// Lines of families that have no pages of their own.
     text: Vec<u8>,
@@ -127,7 +130,6 @@ impl Staged {
             scratch.shrink_to(STAGING_KEPT_BYTES_MAX);
         }
         self.series.clear();
-        self.series.shrink_to(STAGING_KEPT_BYTES_MAX / size_of::<u64>());
         self.problems.clear();
         self.has_unwritable = false;
         self.has_timestamp = false;
@@ -142,10 +144,10 @@ impl Staged {
 
     /// Memory that the push holds, bytes.
     pub fn held_bytes(&self) -> usize {
-        let Lines { families, words, bytes, notes, .. } = &self.lines;
-        let tables = families.len() * size_of::<StagedFamily>() + self.series.len() * size_of::<u64>();
-        let rest = words.len() + notes.len() * size_of::<(FamilyIx, LineNote)>() + self.details.size() as usize;
-        tables + *bytes + rest + self.compounds.held_bytes()
+        let Lines { families, names, words, bytes, notes, .. } = &self.lines;
+        let tables = families.len() * size_of::<StagedFamily>() + self.series.held_bytes();
+        let notes = notes.len() * size_of::<(FamilyIx, LineNote)>();
+        tables + *bytes + names.len() + words.len() + notes + self.details.size() as usize + self.compounds.held_bytes()
     }
 
     /// The body is complete: writes out histograms and summaries, drops families that later ones replace.
@@ -239,13 +241,9 @@ impl Staged {
         &self.lines.notes
     }
 
-    /// The hashes that more than one metric has: almost certainly duplicates. Sorts the hashes.
+    /// The hashes that more than one metric has, sorted: almost certainly duplicates.
     pub(super) fn repeated_hashes(&mut self) -> Vec<u64> {
-        self.series.sort_unstable();
-        let mut repeated: Vec<u64> =
-            self.series.windows(2).filter(|pair| pair[0] == pair[1]).map(|pair| pair[0]).collect();
-        repeated.dedup();
-        repeated
+        self.series.repeated()
     }
 
     pub(super) fn series_hash(&self, family: FamilyIx, labels: &[u8]) -> u64 {
@@ -257,7 +255,7 @@ impl Staged {
 
     pub(super) fn enter_series(&mut self, family: FamilyIx, labels: &[u8]) {
         let hash = self.series_hash(family, labels);
-        self.series.push(hash);
+        self.series.add(hash);
     }
 
     /// A metric of one line. Without a token its value is written anew.
@@ -265,12 +263,11 @@ impl Staged {
         let Self { overlay, lines, bounds, .. } = self;
         let label_bytes: usize = sample.labels.iter().map(|label| 2 * label.name.len() + label.value.len() + 6).sum();
         bounds.check_labels(sample.labels, label_bytes, overlay);
-        let family = &lines.families[sample.family.0 as usize];
-        let opening = family.opening.clone();
-        let (out, words, start) = lines.begin_line(sample.family, opening.len() + label_bytes + overlay.len());
-        out.extend_from_slice(&words[opening.clone()]);
+        let opening_bytes = lines.families[sample.family.0 as usize].opening.len();
+        let (out, start, _, opening) = lines.begin_line(sample.family, opening_bytes + label_bytes + overlay.len());
+        out.extend_from_slice(opening);
         self.has_quoted_labels |= overlay.write_merged(out, sample.labels);
-        let labels = start + opening.len()..out.len();
+        let labels = start + opening_bytes..out.len();
         out.extend_from_slice(b"} ");
         if sample.token.is_empty() {
             number::write(out, sample.value);
@@ -282,7 +279,7 @@ impl Staged {
         let mut hasher = self.hasher.build_hasher();
         hasher.write(&out[labels.clone()]);
         hasher.write_u32(sample.family.0);
-        self.series.push(hasher.finish());
+        self.series.add(hasher.finish());
         if sample.labels.iter().any(|label| label.name.starts_with("__")) {
             let family = &lines.families[sample.family.0 as usize];
             let line = lines.current(sample.family, start).to_vec();
@@ -349,12 +346,14 @@ impl Lines {
         self.may_repeat = false;
         self.order.shrink_to(STAGING_KEPT_BYTES_MAX / size_of::<u32>());
         self.families.clear();
+        self.names.clear();
         self.words.clear();
         self.text.clear();
         self.notes.clear();
         self.has_quoted_names = false;
         (self.count, self.bytes) = (0, 0);
         self.families.shrink_to(STAGING_KEPT_BYTES_MAX / size_of::<StagedFamily>());
+        self.names.shrink_to(STAGING_KEPT_BYTES_MAX);
         self.words.shrink_to(STAGING_KEPT_BYTES_MAX);
         self.text.shrink_to(STAGING_KEPT_BYTES_MAX);
         self.notes.shrink_to(STAGING_KEPT_BYTES_MAX / size_of::<(FamilyIx, LineNote)>());
@@ -367,11 +366,12 @@ impl Lines {
     }
 
     fn add_family(&mut self, name: &str) {
-        let range = self.add_words(name.as_bytes());
+        let (name_start, opening_start) = (self.names.len(), self.words.len());
+        self.names.push_str(name);
         self.has_quoted_names |= write_opening(&mut self.words, name, "");
         self.families.push(StagedFamily {
-            opening: range.end..self.words.len(),
-            name: range,
+            name: name_start..self.names.len(),
+            opening: opening_start..self.words.len(),
             help: None,
             kind: Kind::Untyped,
             is_reserved: RESERVED_NAMES.contains(&name),
@@ -413,17 +413,16 @@ impl Lines {
     }
 
     pub(super) fn name(&self, ix: FamilyIx) -> &str {
-        let range = self.families[ix.0 as usize].name.clone();
-        str::from_utf8(&self.words[range]).expect("names are text")
+        &self.names[self.families[ix.0 as usize].name.clone()]
     }
 
     pub(super) fn kind(&self, ix: FamilyIx) -> Kind {
         self.families[ix.0 as usize].kind
     }
 
-    /// Where the next line of a family goes, with room for `estimate` bytes and a value; also the words, and where
-    /// the line starts.
-    fn begin_line(&mut self, ix: FamilyIx, estimate: usize) -> (&mut Vec<u8>, &[u8], usize) {
+    /// Where the next line of a family goes, with room for `estimate` bytes and a value; also where the line starts,
+    /// and the family's name and opening.
+    fn begin_line(&mut self, ix: FamilyIx, estimate: usize) -> (&mut Vec<u8>, usize, &str, &[u8]) {
         let family = &mut self.families[ix.0 as usize];
         let out = match family.run.last() {
             None => &mut self.text,
@@ -435,14 +434,13 @@ impl Lines {
             }
         };
         let start = out.len();
-        (out, &self.words, start)
+        (out, start, &self.names[family.name.clone()], &self.words[family.opening.clone()])
     }
 
     /// Adds a line of about `estimate` bytes; `write` is given where to write it and the family's name.
     pub(super) fn compose(&mut self, ix: FamilyIx, estimate: usize, write: impl FnOnce(&mut Vec<u8>, &str)) {
-        let name = self.families[ix.0 as usize].name.clone();
-        let (out, words, start) = self.begin_line(ix, estimate);
-        write(out, str::from_utf8(&words[name]).expect("names are text"));
+        let (out, start, name, _) = self.begin_line(ix, estimate);
+        write(out, name);
         out.push(b'\n');
         self.end_line(ix, start);
     }
