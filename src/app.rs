@@ -124,6 +124,8 @@ pub enum Answer {
     Hold(Box<Held>),
     /// Its answer is there, and is to be given once its change is on the disk.
     Pending(Pending),
+    /// It is a push whose body is complete, and so long that [`App::push_settle`] has to be called for it again.
+    Unsettled(Box<Push>),
     /// Whether it is let in is not known yet. Its body has to wait.
     Unproven(Box<Unproven>),
 }
@@ -362,28 +364,38 @@ impl App {
 
     /// A push's body is complete.
     pub fn push_end(&mut self, mut push: Box<Push>, now: Now) -> Answer {
+        match push.finish() {
+            Ok(()) => self.push_settle(push, now),
+            Err(PushError::Limit(reached)) => Answer::Reply(self.push_limited(push, reached, now)),
+            Err(error) => Answer::Reply(self.push_failed(push, error.status(), &error, now)),
+        }
+    }
+
+    /// Goes on with a push whose end took too long to be dealt with at once.
+    pub fn push_settle(&mut self, mut push: Box<Push>, now: Now) -> Answer {
+        if push.staged().is_unsettled() {
+            push.staged().settle_some();
+            return Answer::Unsettled(push);
+        }
         let Some(origin) = push.origin else { unreachable!("a push that was begun has an origin") };
         // The disk may have failed since the push began.
         if let Some(reply) = self.unavailable(Some(Handler::Push)) {
             self.end_push(push);
             return Answer::Reply(self.close_push(origin, reply, now));
         }
-        let outcome = push.finish().map(|staged| {
-            let outcome = self.store.push(staged, origin.mode, now.wall);
-            let is_group_there = !matches!(outcome, Err(Refusal::Twin(_) | Refusal::NoRoom(_)));
-            (outcome, if is_group_there { self.mark(staged.key()) } else { None })
-        });
-        let (reply, ticket) = match outcome {
-            Ok((Err(Refusal::NoRoom(reached)), _)) => {
+        let staged = push.staged();
+        let outcome = self.store.push(staged, origin.mode, now.wall);
+        let is_group_there = !matches!(outcome, Err(Refusal::Twin(_) | Refusal::NoRoom(_)));
+        let ticket = if is_group_there { self.mark(staged.key()) } else { None };
+        let reply = match outcome {
+            Err(Refusal::NoRoom(reached)) => {
                 self.end_push(push);
                 return Answer::Reply(self.refuse_limited(origin, reached, now));
             }
             // Unchecked, timestamps are refused as well, but nobody is told (SPEC 5.5).
-            Ok((_, ticket)) if !self.store.is_checked() => (Reply::empty(202), ticket),
-            Ok((Ok(()), ticket)) => (Reply::empty(200), ticket),
-            Ok((Err(refusal), ticket)) => (self.refuse_push(origin, &refusal), ticket),
-            Err(PushError::Limit(reached)) => return Answer::Reply(self.push_limited(push, reached, now)),
-            Err(error) => return Answer::Reply(self.push_failed(push, error.status(), &error, now)),
+            _ if !self.store.is_checked() => Reply::empty(202),
+            Ok(()) => Reply::empty(200),
+            Err(refusal) => self.refuse_push(origin, &refusal),
         };
         self.end_push(push);
         self.answer_change(ticket, reply, Counted::Push(origin), now)

@@ -207,8 +207,8 @@ impl Push {
         self.staged.held_bytes() + self.parser.retained_bytes() + self.reader.retained_bytes() + decoder
     }
 
-    /// The body is complete: what is to be stored.
-    pub fn finish(&mut self) -> Result<&mut Staged, PushError> {
+    /// The body is complete.
+    pub fn finish(&mut self) -> Result<(), PushError> {
         if self.is_coded {
             self.decoder.finish()?;
         }
@@ -217,8 +217,12 @@ impl Push {
             BodyFormat::Protobuf => self.reader.finish()?,
         }
         self.staged.seal();
-        self.staged.check_bounds()?;
-        Ok(&mut self.staged)
+        Ok(self.staged.check_bounds()?)
+    }
+
+    /// What is to be stored, once [`Push::finish`] was called.
+    pub fn staged(&mut self) -> &mut Staged {
+        &mut self.staged
     }
 
     /// Forgets the push, so that it can be kept for the next one.

@@ -86,6 +86,8 @@ enum Incoming {
     /// A request that may not be let in. Nothing is taken in meanwhile.
     Unproven(Box<Unproven>),
     Push(Box<Push>),
+    /// A push whose body is complete, while the rest of what it takes is done turn by turn. Nothing is taken in meanwhile.
+    Unsettled(Box<Push>),
 }
 
 /// The part of an answer that is made or sent piece by piece.
@@ -148,6 +150,7 @@ enum Step {
     Nothing,
     Receive(Incoming),
     Prove(Box<Unproven>),
+    Settle(Box<Push>),
     Answer(Reply),
     Await(Pending),
     Refuse(Refusal),
@@ -209,7 +212,7 @@ impl Session {
     /// Ends it; what it borrowed from the application goes back.
     pub(super) fn close(mut self, app: &mut App) {
         match self.incoming.take() {
-            Incoming::Push(push) => app.end_push(push),
+            Incoming::Push(push) | Incoming::Unsettled(push) => app.end_push(push),
             Incoming::Unproven(unproven) => app.release(&unproven),
             Incoming::Held(_) | Incoming::Nothing => {}
         }
@@ -257,6 +260,10 @@ impl Session {
             }
             if self.awaits.is_some() || self.is_unproven() {
                 return Next::Wait;
+            }
+            if self.settle(app, shared, clock) {
+                self.note_progress(0, shared.now, app.limits()); // Neither here.
+                return Next::Again;
             }
             match self.http.disposition() {
                 Disposition::Continue | Disposition::Drain => {}
@@ -373,7 +380,22 @@ impl Session {
 
     /// Whether nothing has to come about first.
     fn may_receive(&self) -> bool {
-        matches!(self.body, Outgoing::Nothing) && self.awaits.is_none() && !self.is_unproven()
+        let is_free = matches!(self.body, Outgoing::Nothing) && self.awaits.is_none();
+        is_free && !self.is_unproven() && !self.is_unsettled()
+    }
+
+    /// Goes on with a push whose body is complete; whether there is one.
+    fn settle(&mut self, app: &mut App, shared: &mut Shared, clock: Clock) -> bool {
+        let is_unsettled = self.is_unsettled();
+        if is_unsettled && let Incoming::Unsettled(push) = self.incoming.take() {
+            let step = step(app.push_settle(push, clock.now()));
+            self.follow(step, app, shared);
+        }
+        is_unsettled
+    }
+
+    fn is_unsettled(&self) -> bool {
+        matches!(self.incoming, Incoming::Unsettled(_))
     }
 
     /// The peer sends no more: what that means for a request at hand.
@@ -395,6 +417,7 @@ impl Session {
             }
             // Not a byte of its body is asked for.
             Step::Prove(unproven) => self.incoming = Incoming::Unproven(unproven),
+            Step::Settle(push) => self.incoming = Incoming::Unsettled(push),
             Step::Answer(reply) => self.answer(reply, app, shared),
             Step::Await(pending) => {
                 self.awaits = Some(pending.ticket);
@@ -574,7 +597,7 @@ impl Incoming {
         match self {
             Self::Push(push) if push.is_coded() => CODED_PIECE_BYTES,
             Self::Held(_) => CODED_PIECE_BYTES,
-            Self::Push(_) | Self::Unproven(_) | Self::Nothing => usize::MAX,
+            Self::Push(_) | Self::Unsettled(_) | Self::Unproven(_) | Self::Nothing => usize::MAX,
         }
     }
 }
@@ -597,7 +620,7 @@ fn take_event(
                 let error = held.cut_short();
                 Step::Answer(app.held_failed(held, &error))
             }
-            Incoming::Unproven(_) | Incoming::Nothing => Step::Nothing,
+            Incoming::Unproven(_) | Incoming::Unsettled(_) | Incoming::Nothing => Step::Nothing,
         },
         Event::BodyFailed(error) => failed(incoming, 400, &error, app, clock),
         Event::Refused(refusal) => Step::Refuse(refusal),
@@ -610,6 +633,7 @@ fn step(answer: Answer) -> Step {
         Answer::Push(push) => Step::Receive(Incoming::Push(push)),
         Answer::Hold(held) => Step::Receive(Incoming::Held(held)),
         Answer::Pending(pending) => Step::Await(pending),
+        Answer::Unsettled(push) => Step::Settle(push),
         Answer::Unproven(unproven) => Step::Prove(unproven),
     }
 }
@@ -657,6 +681,6 @@ fn failed(incoming: &mut Incoming, status: u16, error: &dyn Display, app: &mut A
     match incoming.take() {
         Incoming::Push(push) => Step::Answer(app.push_failed(push, status, error, clock.now())),
         Incoming::Held(held) => Step::Answer(app.held_failed(held, error)),
-        Incoming::Unproven(_) | Incoming::Nothing => Step::Nothing,
+        Incoming::Unproven(_) | Incoming::Unsettled(_) | Incoming::Nothing => Step::Nothing,
     }
 }

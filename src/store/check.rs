@@ -173,7 +173,7 @@ impl Check<'_> {
 
     /// Number 6 inside the push.
     fn check_repeats(&mut self, problems: &mut Problems) {
-        let repeated = self.staged.repeated_hashes();
+        let repeated = self.staged.repeated_hashes().to_vec();
         if repeated.is_empty() {
             return;
         }

@@ -1,8 +1,8 @@
 //! The hashes of the series of one push, and which of them come more than once.
 //!
 //! Those of a short push are sorted when it is complete. Sorting a million takes longer than other connections may wait,
-//! so those of a long push are sorted out by their leading bits as they come. In the end each part leaves marks in a small
-//! bitmap, and only what finds a mark there is looked at, which takes a fraction of the time.
+//! so those of a long push are sorted out by their leading bits as they come, and sorted part by part in the end, as many
+//! at a time as the caller's patience allows.
 
 use crate::limits::{HASHES_SORTED_MAX, STAGING_KEPT_BYTES_MAX};
 
@@ -12,17 +12,10 @@ const PART_BITS: u32 = 9;
 /// Hashes in a block.
 const BLOCK_HASHES: usize = 32;
 
-/// How many of the bits behind those of the part choose a mark: so few that all marks stay in the cache.
-const MARK_BITS: u32 = 18;
-
-/// So many hashes of a part that found a mark are searched for one by one; if there are more, it has real repeats, and is
-/// sorted.
-const SEARCHED_MAX: usize = 32;
-
 /// Hashes that come in any order.
 #[derive(Debug, Default)]
 pub(super) struct Hashes {
-    /// All of them, as long as they are few.
+    /// All of them, as long as they are few; then working memory.
     few: Vec<u64>,
     /// None as long as they are few.
     parts: Vec<Part>,
@@ -30,6 +23,10 @@ pub(super) struct Hashes {
     blocks: Vec<[u64; BLOCK_HASHES]>,
     /// For each block the one before it in its part, or itself if it is the first.
     before: Vec<u32>,
+    /// How many parts have been sorted.
+    sorted: usize,
+    /// Those that are there more than once, as far as they have been sorted.
+    repeated: Vec<u64>,
 }
 
 /// Where hashes with the same leading bits are.
@@ -48,35 +45,42 @@ impl Hashes {
         self.parts.clear();
         self.blocks.clear();
         self.before.clear();
+        self.sorted = 0;
+        self.repeated = Vec::new();
+        self.few.shrink_to(HASHES_SORTED_MAX);
         self.blocks.shrink_to(STAGING_KEPT_BYTES_MAX / size_of::<[u64; BLOCK_HASHES]>());
         self.before.shrink_to(STAGING_KEPT_BYTES_MAX / size_of::<u32>());
     }
 
     /// Memory that they take, bytes.
     pub(super) fn held_bytes(&self) -> usize {
-        size_of_val(&*self.few) + size_of_val(&*self.parts) + size_of_val(&*self.blocks) + size_of_val(&*self.before)
+        let lists = size_of_val(&*self.few) + size_of_val(&*self.parts) + size_of_val(&*self.before);
+        lists + size_of_val(&*self.blocks) + size_of_val(&*self.repeated)
     }
 
-    /// Adds one.
+    /// Adds one. To be called before any are sorted.
     pub(super) fn add(&mut self, hash: u64) {
         if !self.parts.is_empty() {
             return self.sort_out(hash);
         }
         self.few.push(hash);
-        if self.few.len() == HASHES_SORTED_MAX {
+        if self.few.len() > HASHES_SORTED_MAX {
             self.spread();
         }
     }
 
-    /// Those that were added more than once, sorted.
-    pub(super) fn repeated(&mut self) -> Vec<u64> {
-        let mut repeated = Vec::new();
-        if self.parts.is_empty() {
-            note_repeated(&mut self.few, &mut repeated);
-            return repeated;
-        }
-        let mut marks = vec![0; MARK_WORDS];
-        for part in &self.parts {
+    /// Whether some are left to be sorted that are too many to be sorted at once.
+    pub(super) fn is_unsorted(&self) -> bool {
+        self.sorted < self.parts.len()
+    }
+
+    /// Sorts a bounded number of those.
+    pub(super) fn sort_some(&mut self) {
+        let mut budget = HASHES_SORTED_MAX;
+        while let Some(part) = self.parts.get(self.sorted)
+            && budget > 0
+        {
+            self.few.clear();
             let (mut at, mut used) = (part.last as usize, part.used as usize);
             loop {
                 self.few.extend_from_slice(&self.blocks[at][..used]);
@@ -86,10 +90,22 @@ impl Hashes {
                 }
                 (at, used) = (before, BLOCK_HASHES);
             }
-            find_repeated(&mut self.few, &mut marks, &mut repeated);
-            self.few.clear();
+            self.note_repeated();
+            self.sorted += 1;
+            budget = budget.saturating_sub(self.few.len());
         }
-        repeated
+    }
+
+    /// Those that were added more than once, sorted.
+    pub(super) fn repeated(&mut self) -> &[u64] {
+        if self.parts.is_empty() {
+            self.repeated.clear();
+            self.note_repeated();
+        }
+        while self.is_unsorted() {
+            self.sort_some();
+        }
+        &self.repeated
     }
 
     #[cold]
@@ -115,43 +131,12 @@ impl Hashes {
         self.blocks[part.last as usize][part.used as usize] = hash;
         part.used += 1;
     }
-}
 
-const MARK_WORDS: usize = (1 << MARK_BITS) / u64::BITS as usize;
-
-/// Appends those of these hashes, all of one part, that are there more than once, sorted. `marks`: a bit for each value of
-/// some bits of a hash.
-fn find_repeated(hashes: &mut [u64], marks: &mut [u64], repeated: &mut Vec<u64>) {
-    marks.fill(0);
-    let mut marked = [0; SEARCHED_MAX];
-    let mut count = 0;
-    for hash in hashes.iter() {
-        let mark = (hash << PART_BITS) >> (u64::BITS - MARK_BITS);
-        let (word, bit) = (&mut marks[(mark / 64) as usize], 1 << (mark % 64));
-        if *word & bit != 0 {
-            if count == SEARCHED_MAX {
-                return note_repeated(hashes, repeated);
-            }
-            marked[count] = *hash;
-            count += 1;
-        }
-        *word |= bit;
-    }
-    let marked = &mut marked[..count];
-    marked.sort_unstable();
-    let is_repeated = |wanted: u64| hashes.iter().filter(|hash| **hash == wanted).count() > 1;
-    for (at, hash) in marked.iter().enumerate() {
-        if (at == 0 || marked[at - 1] != *hash) && is_repeated(*hash) {
-            repeated.push(*hash);
-        }
-    }
-}
-
-/// Sorts hashes and appends those that are there more than once.
-fn note_repeated(hashes: &mut [u64], repeated: &mut Vec<u64>) {
-    hashes.sort_unstable();
-    for chunk in hashes.chunk_by(|left, right| left == right).filter(|chunk| chunk.len() > 1) {
-        repeated.push(chunk[0]);
+    /// Sorts those in `few`, which come behind all that were sorted before.
+    fn note_repeated(&mut self) {
+        self.few.sort_unstable();
+        let runs = self.few.chunk_by(|left, right| left == right);
+        self.repeated.extend(runs.filter(|run| run.len() > 1).map(|run| run[0]));
     }
 }
 
@@ -187,10 +172,10 @@ mod tests {
                 hashes.add(hash);
                 *counts.entry(hash).or_default() += 1;
             }
-            let expected: Vec<u64> = counts.iter().filter(|(_, count)| **count > 1).map(|(hash, _)| *hash).collect();
-            assert_eq!(hashes.repeated(), expected, "{count} of {values}");
             let bytes = hashes.held_bytes();
             assert!(bytes <= count * 9 + (280 << PART_BITS), "{count}: {bytes}");
+            let expected: Vec<u64> = counts.iter().filter(|(_, count)| **count > 1).map(|(hash, _)| *hash).collect();
+            assert_eq!(hashes.repeated(), expected, "{count} of {values}");
             hashes.clear();
             assert_eq!(hashes.held_bytes(), 0);
         }

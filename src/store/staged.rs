@@ -164,6 +164,17 @@ impl Staged {
         self.compounds = compounds;
     }
 
+    /// Whether a sealed push is so long that [`Staged::settle_some`] should be called until this is no more so, lest the
+    /// check take long.
+    pub fn is_unsettled(&self) -> bool {
+        self.series.is_unsorted()
+    }
+
+    /// Does a bounded part of the check that depends on the push alone.
+    pub fn settle_some(&mut self) {
+        self.series.sort_some();
+    }
+
     /// The group.
     pub fn key(&self) -> &GroupKey {
         &self.key
@@ -242,7 +253,7 @@ impl Staged {
     }
 
     /// The hashes that more than one metric has, sorted: almost certainly duplicates.
-    pub(super) fn repeated_hashes(&mut self) -> Vec<u64> {
+    pub(super) fn repeated_hashes(&mut self) -> &[u64] {
         self.series.repeated()
     }
 

@@ -25,6 +25,39 @@ fn the_end_of_the_input_is_seen_behind_its_last_bytes() {
     check("", None);
 }
 
+/// Long pushes are not dealt with in one turn of the loop: what comes behind one of them waits for it, and each gets its
+/// own answer, though the client sends no more.
+#[test]
+fn long_pushes_are_answered_in_their_order() {
+    let gateway = Server::start(&[], "");
+    let lines = |repeat: &str| {
+        let mut body: String = (0..100_000).map(|at| format!("long{{at=\"{at}\"}} {at}\n")).collect();
+        body.push_str(repeat);
+        body
+    };
+    let requests = [
+        ("PUT", "whole", lines("")),
+        ("PUT", "repeating", lines("long{at=\"17\"} 1\n")),
+        ("POST", "unreadable", lines("long{at=\"17\"")),
+        ("DELETE", "whole", String::new()),
+        ("POST", "whole", lines("short 1\n")),
+    ];
+    let mut bytes = String::new();
+    for (method, job, body) in &requests {
+        bytes +=
+            &format!("{method} /metrics/job/{job} HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+    }
+    let response = wire::exchange(gateway.addr, bytes.as_bytes(), "PUT", true, Duration::from_secs(30));
+    assert!(!response.timed_out);
+    let raw = String::from_utf8_lossy(&response.raw);
+    let statuses: Vec<&str> = raw.split("HTTP/1.1 ").skip(1).map(|answer| &answer[..3]).collect();
+    assert_eq!(statuses, ["200", "400", "400", "202", "200"], "{raw}");
+    assert!(raw.contains("was collected before with the same name and label values"), "{raw}");
+    let metrics = gateway.request("GET", "/metrics", None).text_lossy();
+    assert_eq!(metrics.matches("\nlong{").count(), 100_000);
+    assert!(metrics.contains("\nshort{instance=\"\",job=\"whole\"} 1\n"));
+}
+
 /// Listeners close at once, the push under way is taken to its end, the exit is a regular one.
 #[test]
 fn a_request_under_way_finishes_at_a_stop() {

@@ -23,7 +23,7 @@ impl Session {
     /// How much it holds now, and how much that was when this was asked last.
     pub(in crate::server) fn weigh(&mut self) -> (Weight, Weight) {
         let push = match &self.incoming {
-            Incoming::Push(push) => push.held_bytes(),
+            Incoming::Push(push) | Incoming::Unsettled(push) => push.held_bytes(),
             // The application bounds what it holds of those that are not let in.
             Incoming::Held(_) | Incoming::Unproven(_) | Incoming::Nothing => 0,
         };
@@ -62,8 +62,9 @@ impl Session {
 
     /// Whether the client is too slow, or a goodbye is over.
     pub(in crate::server) fn late(&mut self, now: Instant) -> Option<Late> {
-        // It is the disk that is waited for, or a comparison of credentials, which have their own patience.
-        if self.awaits.is_some() || self.is_unproven() { None } else { self.patience.late(now) }
+        // It is the disk that is waited for, or a comparison of credentials, which have their own patience, or the gateway.
+        let is_client_awaited = self.awaits.is_none() && !self.is_unproven() && !self.is_unsettled();
+        if is_client_awaited { self.patience.late(now) } else { None }
     }
 
     /// Tells the client that its request is given up for a limit, if it has begun one; whether there is something to be
@@ -77,7 +78,7 @@ impl Session {
     ) -> bool {
         let reached = app.limits().reached(limit);
         let is_told = match (self.patience.phase(), self.incoming.take()) {
-            (Phase::Head | Phase::Body, Incoming::Push(push)) => {
+            (Phase::Head | Phase::Body, Incoming::Push(push) | Incoming::Unsettled(push)) => {
                 let mut reply = app.push_limited(push, reached, clock.now());
                 reply.closes = true;
                 self.answer(reply, app, shared);

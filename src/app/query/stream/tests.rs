@@ -18,7 +18,8 @@ fn push(store: &mut Store, job: &str, mode: Mode, body: &str) {
         Origin { mode, method: Method::Put, size: 0, started, peer },
     );
     push.feed(body.as_bytes(), &mut []).unwrap();
-    store.push(push.finish().unwrap(), mode, Timestamp(1)).unwrap();
+    push.finish().unwrap();
+    store.push(push.staged(), mode, Timestamp(1)).unwrap();
 }
 
 /// A body of plain, long, histogram and summary families with notes; large enough for several pieces each.
