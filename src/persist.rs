@@ -8,21 +8,23 @@ mod batch;
 mod database;
 #[cfg(feature = "persistence")]
 mod deferred;
+#[cfg(feature = "persistence")]
 mod engine;
 #[cfg(feature = "persistence")]
 mod file;
 pub mod gob;
 mod journal;
 pub mod record;
+mod report;
 #[cfg(test)]
 pub mod simulated;
+#[cfg_attr(not(feature = "persistence"), path = "persist/no_worker.rs")]
 mod worker;
 
 use std::path::{Path, PathBuf};
 
-pub use engine::{LoadedGroup, bad_record};
 pub use journal::{Event, Journal, Readings, Settled, Sync, Ticket};
-pub use worker::Wake;
+pub use report::{LoadedGroup, Wake, bad_record};
 
 /// How groups are to be kept.
 #[derive(Clone, Debug, PartialEq, Eq)]

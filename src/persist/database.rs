@@ -15,8 +15,9 @@ use redb::{
 
 use super::batch::Batch;
 use super::deferred::Deferred;
-use super::engine::{Engine, LoadedGroup, bad_record};
+use super::engine::Engine;
 use super::record::{self, RecordError};
+use super::report::{LoadedGroup, bad_record};
 use crate::limits::{DATABASE_CACHE_BYTES, RECORD_PART_BYTES};
 use crate::store::GroupKey;
 

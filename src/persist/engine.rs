@@ -3,17 +3,7 @@
 use std::path::PathBuf;
 
 use super::batch::Batch;
-use super::record::RecordError;
-use crate::store::GroupKey;
-
-/// A group on its way in.
-#[derive(Debug)]
-pub struct LoadedGroup {
-    /// Its labels.
-    pub key: GroupKey,
-    /// What [`super::record::parse`] reads.
-    pub body: Vec<u8>,
-}
+use super::report::LoadedGroup;
 
 /// An open database.
 pub trait Engine {
@@ -74,16 +64,4 @@ pub trait Disk: Send {
 
     /// The file, for messages.
     fn path(&self) -> PathBuf;
-}
-
-/// The message about a record that cannot be read.
-pub fn bad_record(key: &[u8], error: RecordError) -> String {
-    let labels = GroupKey::from_bytes(key).map(|key| {
-        let labels: Vec<_> = key.labels().map(|(name, value)| format!("{name}={value:?}")).collect();
-        labels.join(",")
-    });
-    match labels {
-        Some(labels) => format!("the group {{{labels}}} cannot be read: {error}"),
-        None => format!("a group cannot be read: {error}"),
-    }
 }

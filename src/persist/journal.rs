@@ -19,9 +19,9 @@ use foldhash::fast::RandomState;
 use hashbrown::HashSet;
 
 use super::batch::Batch;
-use super::engine::LoadedGroup;
 use super::record::Encoder;
-use super::worker::{Report, Worker};
+use super::report::{LoadedGroup, Report};
+use super::worker::Worker;
 use crate::limits::{
     BATCH_BYTES_MAX, BATCH_GROUPS_MAX, COMMIT_RETRY_INTERVAL, COMMIT_TIME_MAX, ENCODED_BYTES_PER_GROUP,
     ENCODED_BYTES_PER_TURN_MAX,

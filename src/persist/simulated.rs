@@ -7,8 +7,9 @@ use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::batch::Batch;
-use super::engine::{Engine, Found, LoadedGroup};
+use super::engine::{Engine, Found};
 use super::record;
+use super::report::LoadedGroup;
 use crate::store::GroupKey;
 
 pub use super::engine::Disk;

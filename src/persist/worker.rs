@@ -5,59 +5,20 @@
 #[cfg(test)]
 pub mod inline;
 
-use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
 use super::batch::Batch;
-use super::engine::{Disk, Engine, Found, LoadedGroup};
+use super::engine::{Disk, Engine, Found};
+use super::report::{Report, Wake};
 use crate::limits::{LOADED_BYTES_PER_REPORT, LOADED_GROUPS_PER_REPORT_MAX, REPORTS_PENDING_MAX};
-
-/// Wakes the loop, from the helper thread.
-pub type Wake = Box<dyn Fn() + Send>;
 
 /// What the loop asks for.
 #[derive(Debug)]
 enum Order {
     Commit(Batch),
     ReplaceForeign,
-}
-
-/// What the helper tells the loop.
-#[derive(Debug)]
-pub enum Report {
-    /// The file cannot be used: the process has to end.
-    Refused(String),
-    /// Groups that were stored.
-    Loaded(Vec<LoadedGroup>),
-    /// The original's file, whose groups are to be committed before anything else.
-    Foreign(Vec<u8>),
-    /// The database is in the place of the original's file, which is kept under this name.
-    Replaced(PathBuf),
-    /// All groups have been loaded.
-    Ready {
-        /// Whether all of them were checked when they were pushed.
-        is_verified: bool,
-        /// The length of the file.
-        file_bytes: u64,
-    },
-    /// The batch is on the disk.
-    Committed {
-        /// The batch.
-        batch: Batch,
-        /// How long it took.
-        seconds: f64,
-        /// The length of the file.
-        file_bytes: u64,
-    },
-    /// Nothing of the batch is on the disk.
-    Failed {
-        /// The batch.
-        batch: Batch,
-        /// Why.
-        reason: String,
-    },
 }
 
 /// The loop's end of the helper.
