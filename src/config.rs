@@ -32,5 +32,5 @@ fn file_error(operation: &str, path: &Path, error: &io::Error) -> String {
     let text = error.to_string();
     let text = text.split_once(" (os error").map_or(text.as_str(), |(reason, _)| reason);
     let first_bytes = text.chars().next().map_or(0, char::len_utf8);
-    format!("{operation} {}: {}{}", path.display(), text[..first_bytes].to_lowercase(), &text[first_bytes..])
+    format!("{operation} {}: {}{}", path.display(), text[..first_bytes].to_ascii_lowercase(), &text[first_bytes..])
 }

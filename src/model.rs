@@ -8,6 +8,7 @@ pub mod escape;
 pub mod line;
 pub mod name;
 pub mod number;
+pub mod order;
 pub mod quote;
 pub mod sample;
 pub mod time;

@@ -7,6 +7,7 @@ use std::fmt;
 
 use crate::exposition::protobuf::{ReadError, Reader};
 use crate::exposition::wire::write_varint;
+use crate::model::order;
 use crate::model::quote::Quoted;
 use crate::model::sample::{FamilyIx, Kind, Metric, MetricValue, WholeSink};
 use crate::model::time::Timestamp;
@@ -119,7 +120,7 @@ impl Importer {
         let mut errors = Vec::new();
         let (own, mut families): (Vec<&ForeignFamily<'_>>, Vec<_>) =
             group.families.iter().partition(|family| is_own(family));
-        families.sort_by_key(|family| family.written);
+        order::sort_by_key(&mut families, |family| family.written);
         for families in families.chunk_by(|left, right| left.written == right.written) {
             if self.push(store, &labels, families).is_ok() {
                 continue;

@@ -5,7 +5,7 @@
 use smallvec::SmallVec;
 
 use crate::exposition::format::{Escaping, Format};
-use crate::model::number;
+use crate::model::{number, order};
 
 /// The `Content-Type` of an exposition.
 pub const fn content_type(format: Format, escaping: Escaping) -> &'static str {
@@ -39,7 +39,7 @@ pub const fn content_type(format: Format, escaping: Escaping) -> &'static str {
 pub fn negotiate(accept: Option<&[u8]>) -> (Format, Escaping) {
     let mut clauses: SmallVec<[Clause<'_>; 8]> =
         accept.unwrap_or_default().split(|byte| *byte == b',').filter_map(Clause::new).collect();
-    clauses.sort_by(|a, b| a.is_wild.cmp(&b.is_wild).then(b.quality.total_cmp(&a.quality)));
+    order::sort_by(&mut clauses, |a, b| a.is_wild.cmp(&b.is_wild).then(b.quality.total_cmp(&a.quality)));
     let mut escaping = Escaping::default();
     for clause in &clauses {
         if let Some(value) = clause.parameter(b"escaping") {

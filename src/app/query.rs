@@ -16,9 +16,9 @@ use crate::exposition::protobuf::{Count, Histogram, summary_count};
 use crate::model::build::Build;
 use crate::model::escape::unescape;
 use crate::model::line::{Line, label_pairs};
-use crate::model::number;
 use crate::model::sample::Kind;
 use crate::model::time::Timestamp;
+use crate::model::{number, order};
 use crate::store::{FamilyView, LineCursor, LineNote, Lines, Remark, Store};
 
 use super::json::{write_key, write_string};
@@ -190,7 +190,7 @@ impl<'a> Compound<'a> {
 /// Bounds and values as an object's members: sorted as text, the last of equal ones.
 fn members<K: AsRef<str>, V>(mut members: Vec<(K, V)>) -> Vec<(K, V)> {
     members.reverse();
-    members.sort_by(|left, right| left.0.as_ref().cmp(right.0.as_ref()));
+    order::sort_by(&mut members, |left, right| left.0.as_ref().cmp(right.0.as_ref()));
     members.dedup_by(|left, right| left.0.as_ref() == right.0.as_ref());
     members
 }

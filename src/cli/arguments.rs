@@ -176,7 +176,7 @@ fn file_error(file: &str, error: &io::Error) -> UsageError {
     let text = error.to_string();
     let text = text.split_once(" (os error").map_or(text.as_str(), |(reason, _)| reason);
     let first_bytes = text.chars().next().map_or(0, char::len_utf8);
-    let reason = text[..first_bytes].to_lowercase() + &text[first_bytes..];
+    let reason = text[..first_bytes].to_ascii_lowercase() + &text[first_bytes..];
     UsageError(match error.kind() {
         io::ErrorKind::IsADirectory | io::ErrorKind::InvalidData => {
             format!("failed to read arguments from {}: read {file}: {reason}", quoted(file))

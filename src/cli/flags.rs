@@ -9,6 +9,7 @@ use super::duration::GoDuration;
 use super::url::ExternalUrl;
 use super::{UsageError, limits, prefix};
 use crate::limits::{LIMITS, Limit, Limits};
+use crate::model::order;
 
 /// Where the server listens unless told otherwise.
 const LISTEN_ADDRESS_DEFAULT: &str = ":9091";
@@ -211,7 +212,7 @@ impl Flags {
     pub fn listing(&self) -> Vec<(&'static str, String)> {
         let mut listing: Vec<_> = RULES.iter().map(|rule| (rule.name, self.shown(rule.name))).collect();
         listing.extend(LIMITS.iter().map(|rule| (rule.flag, limits::shown(&self.limits, rule.limit))));
-        listing.sort_unstable();
+        order::sort_by_key(&mut listing, |(name, _)| *name);
         listing
     }
 
@@ -264,7 +265,7 @@ pub(super) fn kebab(name: &str) -> String {
 }
 
 fn log_level(text: &str) -> Result<String, UsageError> {
-    let lower = text.to_lowercase();
+    let lower = text.to_ascii_lowercase();
     match lower.as_str() {
         "debug" | "info" | "warn" | "error" => Ok(lower),
         _ => Err(UsageError(format!("unrecognized log level {text}"))),

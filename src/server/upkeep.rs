@@ -11,6 +11,7 @@ use super::session::Session;
 use crate::http::{Connection, HttpDate, Refusal};
 use crate::limits::{CROWD_PART, Limit, Reached, SWEEP_INTERVAL};
 use crate::log::Value;
+use crate::model::order;
 use crate::net::Stream;
 
 impl Server {
@@ -90,7 +91,7 @@ impl Server {
     fn oldest(&self, since: fn(&Session) -> Option<Instant>) -> Vec<usize> {
         let mut found: Vec<_> =
             self.sessions.iter().filter_map(|(key, session)| Some((since(session)?, key))).collect();
-        found.sort_unstable_by(|left, right| right.cmp(left));
+        order::sort_by(&mut found, |left, right| right.cmp(left));
         found.into_iter().map(|(_, key)| key).collect()
     }
 

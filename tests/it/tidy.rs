@@ -35,7 +35,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("store", &["limits", "model"]),
     ("http", &["limits", "model"]),
     ("net", &["limits", "log"]),
-    ("cli", &["limits"]),
+    ("cli", &["limits", "model"]),
     ("config", &["limits", "model", "cli"]),
     ("auth", &["limits", "config"]),
     ("telemetry", &["limits", "model"]),

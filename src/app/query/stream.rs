@@ -9,6 +9,7 @@ use super::{write_family_head, write_metrics, write_object};
 use crate::limits::JSON_AHEAD_BYTES;
 use crate::model::escape::write_header;
 use crate::model::name::Names;
+use crate::model::order;
 use crate::store::{FamilyView, GroupId, GroupSnapshot, GroupView, LineCursor, Store};
 
 /// A body that is written while it is sent.
@@ -177,7 +178,7 @@ impl GroupJson {
         let mut members = vec![Member::Labels(labels), Member::LastPush(group.last_push_successful())];
         members.extend(group.families.into_iter().map(Member::Family));
         // Stable: the group's own members come first, so that a family of the same name is the one left out.
-        members.sort_by(|left, right| left.key().cmp(right.key()));
+        order::sort_by(&mut members, |left, right| left.key().cmp(right.key()));
         members.dedup_by(|member, kept| member.key() == kept.key());
         members.reverse();
         Self { members, at: None, is_first: true }

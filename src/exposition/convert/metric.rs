@@ -10,8 +10,8 @@ use crate::exposition::format::Escaping;
 use crate::exposition::wire::{self, fields};
 use crate::model::escape::unescape;
 use crate::model::line::{Line, label_pairs};
-use crate::model::number;
 use crate::model::sample::Kind;
+use crate::model::{number, order};
 
 /// The largest integer count is below this.
 const COUNT_END: f64 = 18_446_744_073_709_551_616.0;
@@ -153,6 +153,6 @@ fn write_in_order(out: &mut Vec<u8>, message: &[u8]) {
         return;
     }
     let mut all: Vec<_> = fields(message).collect();
-    all.sort_by_key(|field| field.number);
+    order::sort_by_key(&mut all, |field| field.number);
     all.iter().for_each(|field| out.extend_from_slice(field.raw));
 }

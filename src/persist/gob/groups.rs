@@ -5,6 +5,7 @@ use super::error::GobError;
 use super::time;
 use super::types::{Field, Kind, TypeId, Types};
 use super::{ForeignFamily, ForeignGroup, ForeignLabel};
+use crate::model::order;
 use crate::model::time::Timestamp;
 
 /// Least bytes of an element of each map: what bounds the memory that a count can ask for.
@@ -46,7 +47,7 @@ pub fn read<'a>(types: &Types<'a>, id: TypeId, mut message: Cursor<'a>) -> Resul
         groups.push(layout.read_group(types, &mut message)?);
     }
     message.end("the end of the groups")?;
-    groups.sort_by(|left, right| left.labels.cmp(&right.labels));
+    order::sort_by(&mut groups, |left, right| left.labels.cmp(&right.labels));
     Ok(groups)
 }
 
@@ -114,7 +115,7 @@ impl Layout {
             })?;
             families.push(family);
         }
-        families.sort_unstable_by_key(|family| family.name);
+        order::sort_by_key(&mut families, |family| family.name);
         if families.windows(2).any(|pair| pair[0].name == pair[1].name) {
             return Err(start.error("families with distinct names"));
         }
