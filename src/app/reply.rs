@@ -70,12 +70,14 @@ impl Reply {
     }
 
     /// An error: the message and a line feed, with the error headers (SPEC 1.4).
+    #[inline(never)]
     pub fn error(status: u16, message: &dyn fmt::Display) -> Self {
         let headers = smallvec![("X-Content-Type-Options", Cow::Borrowed("nosniff"))];
         Self { headers, ..Self::with_body(status, PLAIN, format!("{message}\n").into_bytes()) }
     }
 
     /// The same with one more header.
+    #[inline(never)]
     pub fn header(mut self, name: &'static str, value: impl Into<Cow<'static, str>>) -> Self {
         self.headers.push((name, value.into()));
         self

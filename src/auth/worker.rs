@@ -3,8 +3,9 @@
 #[cfg(test)]
 pub mod inline;
 
+use std::collections::VecDeque;
 use std::hint;
-use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use super::digest::Digest;
@@ -51,35 +52,74 @@ impl Job {
     }
 }
 
-/// The thread's two ends. It ends when they are dropped.
-pub(super) struct Worker {
-    jobs: SyncSender<Job>,
-    outcomes: Receiver<Outcome>,
+/// What waits between the loop and the thread. The channels of the standard library are made for more than that, and
+/// some 15 kB of program.
+#[derive(Default)]
+struct Queues {
+    waiting: Mutex<Waiting>,
+    /// There is a job, or nobody wants any more.
+    news: Condvar,
 }
+
+#[derive(Default)]
+struct Waiting {
+    jobs: VecDeque<Job>,
+    outcomes: VecDeque<Outcome>,
+    is_over: bool,
+}
+
+impl Queues {
+    /// Held for a push or a pop only, so that the loop does not wait for a comparison.
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The next job, once there is one; `None` if nobody wants any more.
+    fn next(&self) -> Option<Job> {
+        let is_idle = |waiting: &mut Waiting| waiting.jobs.is_empty() && !waiting.is_over;
+        let mut waiting = self.news.wait_while(self.lock(), is_idle).unwrap_or_else(PoisonError::into_inner);
+        if waiting.is_over { None } else { waiting.jobs.pop_front() }
+    }
+}
+
+/// The loop's end of the thread, which ends when this is dropped.
+pub(super) struct Worker(Arc<Queues>);
 
 impl Worker {
     /// Starts the thread; `None` if the system has none left.
     pub(super) fn start(wake: Box<dyn Fn() + Send>) -> Option<Self> {
-        let (jobs, incoming) = mpsc::sync_channel::<Job>(COMPARISONS_QUEUED_MAX);
-        let (outgoing, outcomes) = mpsc::channel();
+        let queues = Arc::<Queues>::default();
+        let shared = Arc::clone(&queues);
         let run = move || {
-            for job in incoming {
-                if outgoing.send(job.run()).is_err() {
-                    return;
-                }
+            while let Some(job) = shared.next() {
+                let outcome = job.run();
+                shared.lock().outcomes.push_back(outcome);
                 wake();
             }
         };
         thread::Builder::new().name("bcrypt".to_owned()).spawn(run).ok()?;
-        Some(Self { jobs, outcomes })
+        Some(Self(queues))
     }
 
     /// Whether there was room for it.
     pub(super) fn enqueue(&self, job: Job) -> bool {
-        self.jobs.try_send(job).is_ok()
+        let mut waiting = self.0.lock();
+        let has_room = waiting.jobs.len() < COMPARISONS_QUEUED_MAX;
+        if has_room {
+            waiting.jobs.push_back(job);
+            self.0.news.notify_one();
+        }
+        has_room
     }
 
     pub(super) fn outcome(&self) -> Option<Outcome> {
-        self.outcomes.try_recv().ok()
+        self.0.lock().outcomes.pop_front()
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.0.lock().is_over = true;
+        self.0.news.notify_one();
     }
 }

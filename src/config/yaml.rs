@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use saphyr_parser::{Event, Parser, ScalarStyle, Span};
+use yaml_events::{Event, Events, ScalarStyle};
 
 use super::ConfigError;
 use crate::limits::CONFIG_DEPTH_MAX;
@@ -45,10 +45,9 @@ pub(super) struct Pair<'a> {
 /// What is wrong with the YAML, and in which line.
 pub(super) fn parse(text: &str) -> Result<Option<Rc<Node>>, ConfigError> {
     let mut builder = Builder::default();
-    let mut parser = Parser::new_from_str(text);
-    while let Some(event) = parser.next_event() {
-        let (event, span) = event.map_err(|error| at(error.marker().line(), error.info()))?;
-        builder.take(event, span)?;
+    let mut events = Events::new(text);
+    while let Some((line, event)) = events.next().map_err(|(line, reason)| at(line, &reason))? {
+        builder.take(line, event)?;
     }
     Ok(builder.root)
 }
@@ -75,8 +74,7 @@ struct Open {
 }
 
 impl Builder {
-    fn take(&mut self, event: Event<'_>, span: Span) -> Result<(), ConfigError> {
-        let line = span.start.line();
+    fn take(&mut self, line: usize, event: Event<'_>) -> Result<(), ConfigError> {
         match event {
             Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => Ok(()),
             Event::DocumentStart(_) => {

@@ -35,8 +35,31 @@ pub fn sort_by_key<T, K: Ord>(items: &mut [T], key: impl Fn(&T) -> K) {
 #[inline(never)]
 fn positions(len: usize, compare: &dyn Fn(usize, usize) -> Ordering) -> Positions {
     let mut from: Positions = (0..len).collect();
-    from.sort_unstable_by(|left, right| compare(*left, *right).then(left.cmp(right)));
+    merge_sort(&mut from, &mut Positions::from_elem(0, len), compare);
     from
+}
+
+/// Sorts by merging sorted halves; `spare` has at least as much room. The sorts of the standard library choose among
+/// four algorithms, which is more program than all callers of this together.
+fn merge_sort(from: &mut [usize], spare: &mut [usize], compare: &dyn Fn(usize, usize) -> Ordering) {
+    let middle = from.len() / 2;
+    if middle == 0 {
+        return;
+    }
+    merge_sort(&mut from[..middle], spare, compare);
+    merge_sort(&mut from[middle..], spare, compare);
+    if compare(from[middle - 1], from[middle]).is_le() {
+        return;
+    }
+    let spare = &mut spare[..from.len()];
+    spare.copy_from_slice(from);
+    let (mut left, mut right) = (0, middle);
+    for place in from {
+        let is_left_next = right == spare.len() || (left < middle && compare(spare[left], spare[right]).is_le());
+        let next = if is_left_next { &mut left } else { &mut right };
+        *place = spare[*next];
+        *next += 1;
+    }
 }
 
 #[cfg(test)]

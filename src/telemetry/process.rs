@@ -147,7 +147,7 @@ impl Stat {
     fn parse(text: &str) -> Option<Self> {
         // The second field is a name in parentheses, which may itself hold parentheses and blanks.
         let (_, after_name) = text.rsplit_once(')')?;
-        let field = |number: usize| after_name.split_ascii_whitespace().nth(number - 3)?.parse::<u64>().ok();
+        let field = |number| field(after_name, number);
         Some(Self {
             cpu_ticks: field(14)? + field(15)?,
             start_ticks: field(22)?,
@@ -155,6 +155,12 @@ impl Stat {
             resident_pages: field(24)?,
         })
     }
+}
+
+/// The field of this number in what is behind the name, which is the second.
+#[inline(never)]
+fn field(after_name: &str, number: usize) -> Option<u64> {
+    after_name.split_ascii_whitespace().nth(number - 3)?.parse().ok()
 }
 
 /// The soft limit of this name in `/proc/self/limits`. Without limit it is the largest number, as in the original.

@@ -1,16 +1,14 @@
 //! The helper without its thread: it makes the next comparison when a simulation says so.
 
 use std::collections::HashMap;
-use std::sync::mpsc::{Receiver, Sender};
-use std::sync::{Mutex, OnceLock};
+use std::sync::OnceLock;
 
 use super::*;
 
 /// The simulation's end.
 pub struct Hand {
-    jobs: Receiver<Job>,
+    queues: Arc<Queues>,
     job: Option<Job>,
-    outcomes: Sender<Outcome>,
 }
 
 /// Comparisons that were made once already: they take longest of all in a simulation, and come out the same.
@@ -21,14 +19,13 @@ type Made = ([u8; 16], [u8; 23], [u8; PASSWORD_BYTES_MAX], bool);
 
 impl Hand {
     pub(in crate::auth) fn new() -> (Worker, Self) {
-        let (sender, jobs) = mpsc::sync_channel(COMPARISONS_QUEUED_MAX);
-        let (outcomes, receiver) = mpsc::channel();
-        (Worker { jobs: sender, outcomes: receiver }, Self { jobs, job: None, outcomes })
+        let queues = Arc::<Queues>::default();
+        (Worker(Arc::clone(&queues)), Self { queues, job: None })
     }
 
     /// Whether there is something to compare.
     pub fn has_work(&mut self) -> bool {
-        self.job = self.job.take().or_else(|| self.jobs.try_recv().ok());
+        self.job = self.job.take().or_else(|| self.queues.lock().jobs.pop_front());
         self.job.is_some()
     }
 
@@ -39,7 +36,6 @@ impl Hand {
         let mut made = MADE.get_or_init(Mutex::default).lock().unwrap();
         let key = (job.salt, job.expected, job.password, job.can_match);
         let is_granted = *made.entry(key).or_insert_with(|| job.run().is_granted);
-        // A loop that has ended listens no more.
-        let _ = self.outcomes.send(Outcome { digest: job.digest, is_granted });
+        self.queues.lock().outcomes.push_back(Outcome { digest: job.digest, is_granted });
     }
 }
