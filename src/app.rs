@@ -21,6 +21,7 @@ pub mod query;
 pub mod reply;
 pub mod route;
 
+use std::cell::OnceCell;
 use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -134,7 +135,8 @@ pub enum Answer {
 pub struct App {
     settings: Settings,
     router: Router,
-    page: Page,
+    /// Made when it is first asked for: most gateways never show it.
+    page: OnceCell<Page>,
     store: Store,
     /// Where it is kept, if it is.
     journal: Option<Journal>,
@@ -177,7 +179,7 @@ impl App {
         });
         Self {
             router: Router::new(&settings.route_prefix, &settings.telemetry_path, settings.has_admin_api),
-            page: Page::new(&settings.link_prefix),
+            page: OnceCell::new(),
             telemetry: Telemetry::new(&settings.build, settings.started),
             deflater: Deflater::default(),
             settings,
@@ -293,7 +295,10 @@ impl App {
             Endpoint::Scrape => return Answer::Reply(self.scrape(request, now)),
             Endpoint::Delete { path } => return self.delete(path, method, now),
             Endpoint::Wipe => return self.wipe(method, now),
-            Endpoint::Page => (Handler::Status, self.page.answer(request)),
+            Endpoint::Page => {
+                let page = self.page.get_or_init(|| Page::new(&self.settings.link_prefix));
+                (Handler::Status, page.answer(request))
+            }
             Endpoint::Static(file) => (Handler::Static, page::asset(file, request)),
             Endpoint::Healthy => (Handler::Healthy, Reply::text(200, "OK")),
             Endpoint::Ready => {

@@ -31,8 +31,8 @@ use crate::app::durable::Pending;
 use crate::cli::address::ListenAddress;
 use crate::http::HttpDate;
 use crate::limits::{
-    ACCEPTS_PER_TURN_MAX, DEFLATE_BYTES_PER_TURN_MAX, HANDSHAKES_PER_TURN_MAX, READ_BYTES, SHUTDOWN_TIME_MAX,
-    SWEEP_INTERVAL,
+    ACCEPTS_PER_TURN_MAX, DEFLATE_BYTES_PER_TURN_MAX, EVENTS_PER_TURN_MAX, HANDSHAKES_PER_TURN_MAX, READ_BYTES,
+    SHUTDOWN_TIME_MAX, SWEEP_INTERVAL,
 };
 use crate::log::Value;
 use crate::net::notify::{State, Supervisor};
@@ -122,7 +122,8 @@ impl Server {
             reactor: Reactor::new()?,
             app,
             sessions: Slab::new(),
-            ready: VecDeque::new(),
+            // A turn seldom makes more sessions ready than it has events.
+            ready: VecDeque::with_capacity(EVENTS_PER_TURN_MAX),
             waiting: VecDeque::new(),
             accepting: Vec::new(),
             crowd: Crowd::new(&limits),

@@ -60,7 +60,8 @@ impl Page {
         encoder.write_all(&html).expect(IN_MEMORY);
         let packed = encoder.finish().expect(IN_MEMORY);
         // The checksum in the trailer and the length tell one page from another; its assets are part of its links.
-        let tag = packed[packed.len() - 8..].iter().map(|byte| format!("{byte:02x}")).collect();
+        let (_, trailer) = packed.split_last_chunk().expect("gzip ends in a trailer");
+        let tag = format!("{:016x}", u64::from_be_bytes(*trailer));
         Self { packed, tag }
     }
 
