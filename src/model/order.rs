@@ -64,6 +64,8 @@ fn merge_sort(from: &mut [usize], spare: &mut [usize], compare: &dyn Fn(usize, u
 
 #[cfg(test)]
 mod tests {
+    use std::cmp::Reverse;
+
     use super::*;
     use crate::random::Random;
 
@@ -78,7 +80,7 @@ mod tests {
             expected.sort_by_key(|item| item.0);
             sort_by_key(&mut sorted, |item| item.0);
             assert_eq!(sorted, expected);
-            expected.sort_by(|left, right| right.0.cmp(&left.0));
+            expected.sort_by_key(|item| Reverse(item.0));
             sort_by(&mut sorted, |left, right| right.0.cmp(&left.0));
             assert_eq!(sorted, expected);
         }
