@@ -286,8 +286,8 @@ pub const HANDSHAKES_PER_TURN_MAX: usize = 4;
 /// Requests of one connection that are answered in one turn of the loop.
 pub const REQUESTS_PER_TURN_MAX: usize = 64;
 
-/// Pieces of a scrape handed to the kernel in one call; the kernel takes 1024 at most.
-pub const WRITE_PIECES_MAX: usize = 64;
+/// Pieces of a scrape handed to the kernel in one call: as many as it takes. Compressed pages are short.
+pub const WRITE_PIECES_MAX: usize = 1024;
 
 /// Readiness events taken in one turn of the loop.
 pub const EVENTS_PER_TURN_MAX: usize = 1024;

@@ -9,7 +9,8 @@ use smallvec::SmallVec;
 
 use crate::app::App;
 use crate::http::{Body, Connection};
-use crate::limits::{DEFLATED_AHEAD_BYTES, WRITE_PIECES_MAX};
+use crate::limits::{DEFLATED_AHEAD_BYTES, WRITE_BYTES_PER_TURN_MAX, WRITE_PIECES_MAX};
+use crate::net::{Progress, Stream};
 use crate::store::{MEMBER_HEADER, MEMBER_TRAILER_BYTES, Snapshot};
 
 /// One scrape.
@@ -71,14 +72,25 @@ impl Scrape {
 
     // ---- what exists already ----
 
-    /// Adds what can be sent next to `slices`.
-    pub(super) fn add_slices<'a>(&'a self, slices: &mut SmallVec<[IoSlice<'a>; WRITE_PIECES_MAX + 1]>) {
-        let first = slices.len();
-        let parts = (self.part..).map_while(|at| self.part(at)).take(WRITE_PIECES_MAX);
-        slices.extend(parts.map(IoSlice::new));
-        if let Some(slice) = slices.get_mut(first) {
-            slice.advance(self.offset);
+    /// Writes `output` and behind it what can be sent next.
+    // Out of line: the list takes 16 KiB of stack, and most answers are no scrapes.
+    #[inline(never)]
+    pub(super) fn write_behind(&self, output: &[u8], stream: &mut Stream) -> Progress {
+        let mut slices: SmallVec<[IoSlice<'_>; WRITE_PIECES_MAX]> = SmallVec::new();
+        if !output.is_empty() {
+            slices.push(IoSlice::new(output));
         }
+        let mut bytes = output.len();
+        let mut offset = self.offset;
+        for part in (self.part..).map_while(|at| self.part(at)) {
+            if slices.len() == WRITE_PIECES_MAX || bytes >= WRITE_BYTES_PER_TURN_MAX {
+                break;
+            }
+            slices.push(IoSlice::new(&part[offset..]));
+            bytes += part.len() - offset;
+            offset = 0;
+        }
+        stream.write(&slices)
     }
 
     /// So much of that was sent; whether all was.

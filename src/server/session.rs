@@ -15,8 +15,6 @@ use std::io::IoSlice;
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use smallvec::SmallVec;
-
 use super::patience::{Patience, Phase};
 use super::scrape::Scrape;
 use super::{Clock, Shared};
@@ -31,7 +29,7 @@ use crate::app::{Answer, App};
 use crate::http::{Body, Connection, Disposition, Event, Refusal, Response};
 use crate::limits::{
     CODED_PIECE_BYTES, CONVERTED_BYTES_PER_STEP, DECODED_BYTES_PER_TURN_MAX, Limit, Limits, OUTPUT_KEPT_BYTES_MAX,
-    READ_BYTES_PER_TURN_MAX, REQUESTS_PER_TURN_MAX, WRITE_BYTES_PER_TURN_MAX, WRITE_PIECES_MAX,
+    READ_BYTES_PER_TURN_MAX, REQUESTS_PER_TURN_MAX, WRITE_BYTES_PER_TURN_MAX,
 };
 use crate::net::{Progress, Stream};
 use crate::persist::Ticket;
@@ -502,13 +500,10 @@ impl Session {
             if !self.stream.is_writable {
                 return Flushed::Blocked;
             }
-            let progress = {
-                let mut slices: SmallVec<[IoSlice<'_>; WRITE_PIECES_MAX + 1]> = SmallVec::new();
-                slices.push(IoSlice::new(&self.output[self.sent..]));
-                if let Outgoing::Scrape(scrape) = &self.body {
-                    scrape.add_slices(&mut slices);
-                }
-                self.stream.write(&slices)
+            let output = &self.output[self.sent..];
+            let progress = match &self.body {
+                Outgoing::Scrape(scrape) => scrape.write_behind(output, &mut self.stream),
+                _ => self.stream.write(&[IoSlice::new(output)]),
             };
             match progress {
                 Progress::Bytes(written) => {
