@@ -112,6 +112,10 @@ pub const GROUP_BYTES: u64 = 192;
 /// page. Families without series have no text, and are not for free.
 pub const HOLDING_BYTES: u64 = 80;
 
+/// Families of a group up to which it shares the list of them with groups that hold the same: a change of the list copies
+/// it, which must cost less than the push that brings the change.
+pub const OUTLINE_SHARED_FAMILIES_MAX: usize = 256;
+
 /// What a family is counted with beside its name, bytes: its place in the tables.
 pub const FAMILY_BYTES: u64 = 256;
 

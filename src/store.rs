@@ -15,8 +15,10 @@ mod discard;
 mod entry;
 mod hashes;
 mod headers;
+mod holdings;
 mod key;
 mod line;
+mod outline;
 mod pages;
 mod problem;
 mod refusal;
@@ -35,11 +37,12 @@ mod tests;
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use catalog::{Catalog, Holding, OwnFamily};
+use catalog::{Catalog, OwnFamily};
 use check::{Check, Resolved};
 use detail::Details;
 use discard::Discarded;
 use entry::EntryText;
+use outline::{Content, Held, Help};
 use pages::Pages;
 
 pub use compress::{Deflater, MEMBER_HEADER, MEMBER_TRAILER_BYTES, PageText};
@@ -66,16 +69,6 @@ pub enum Mode {
     Replace,
     /// They stay: POST.
     Merge,
-}
-
-/// What is to be known of lines that are stored.
-#[derive(Clone, Copy, Debug)]
-struct Content {
-    kind: Kind,
-    metrics: u32,
-    lines: u32,
-    /// When they were pushed.
-    at: Timestamp,
 }
 
 /// Everything that was pushed.
@@ -107,6 +100,8 @@ pub struct Store {
     text: Vec<u8>,
     /// Working memory: the name of one series.
     part: String,
+    /// Working memory: the labels of another group.
+    other: GroupKey,
 }
 
 impl Default for Store {
@@ -119,14 +114,11 @@ impl Store {
     /// An empty store.
     pub fn new() -> Self {
         let mut catalog = Catalog::default();
-        let own = catalog.add_group(GroupKey::default());
+        let own = catalog.add_group(GroupKey::default(), Timestamp::default());
         assert_eq!(own, GroupId::OWN);
         let help = |what| format!("Last Unix time when changing this group in the Pushgateway {what}.");
         for (name, what) in staged::RESERVED_NAMES.iter().zip(["succeeded", "failed"]) {
-            let id = catalog.add_family(name, Kind::Gauge);
-            let family = catalog.family_mut(id);
-            family.help = Some(Rc::from(help(what).as_bytes()));
-            family.own = Some(OwnFamily { demands_help: false });
+            catalog.add_own_family(name, Kind::Gauge, help(what).as_bytes(), OwnFamily { demands_help: false });
         }
         Self {
             catalog,
@@ -143,6 +135,7 @@ impl Store {
             joined: Vec::new(),
             text: Vec::new(),
             part: String::new(),
+            other: GroupKey::default(),
         }
     }
 
@@ -158,24 +151,25 @@ impl Store {
     /// With `demands_help`, a push of that name must have the same help (SPEC 6.2, numbers 9 and 10). To be called
     /// before the first push.
     pub fn declare_own(&mut self, name: &str, kind: Kind, help: &str, demands_help: bool) -> FamilyId {
-        let id = self.catalog.add_family(name, kind);
-        let family = self.catalog.family_mut(id);
-        family.help = Some(Rc::from(help.as_bytes()));
-        family.own = Some(OwnFamily { demands_help });
+        let id = self.catalog.add_own_family(name, kind, help.as_bytes(), OwnFamily { demands_help });
         assert_eq!(id.0 as usize + 1, self.catalog.families().count(), "own families are the first ones");
         id
     }
 
     /// Writes the gateway's own lines of a family that it declared; none, and the gateway has no series of it.
     pub fn set_own(&mut self, family: FamilyId, lines: &[u8]) {
-        let held = self.catalog.group(GroupId::OWN).holding(family).is_some();
+        let held = self.catalog.held(Entry { family, group: GroupId::OWN }).is_some();
         match (held, lines.is_empty()) {
             (false, true) => {}
-            (true, true) => self.drop_holdings(GroupId::OWN, &[family]),
+            (true, true) => {
+                self.drop_holdings(GroupId::OWN, &[family]);
+                self.catalog.share_outline(GroupId::OWN);
+            }
             (_, false) => {
                 if !held {
                     let kind = self.catalog.family(family).kind;
-                    self.add_holdings(GroupId::OWN, &[(family, kind)]);
+                    self.catalog.add_holdings(GroupId::OWN, &[(family, kind)]);
+                    self.catalog.share_outline(GroupId::OWN);
                 }
                 let entry = Entry { family, group: GroupId::OWN };
                 self.pages.put(&mut self.catalog, entry, EntryText::Shared(lines));
@@ -205,9 +199,9 @@ impl Store {
         self.resolve(staged);
         self.warm(group);
         let resolved = std::mem::take(&mut self.resolved);
-        let Self { catalog, pages, part, .. } = self;
+        let Self { catalog, pages, part, other, .. } = self;
         let problems = if self.is_checked {
-            Check { catalog, pages, staged, resolved: &resolved, group, mode, part }.problems()
+            Check { catalog, pages, staged, resolved: &resolved, group, mode, part, other }.problems()
         } else {
             staged.unwritable().cloned().unwrap_or_default()
         };
@@ -228,7 +222,7 @@ impl Store {
     pub fn delete(&mut self, key: &GroupKey) -> bool {
         let Some(group) = self.catalog.find_group(key) else { return false };
         self.audited = None;
-        let families: Vec<_> = self.catalog.group(group).holdings.iter().map(|holding| holding.family).collect();
+        let families: Vec<_> = self.catalog.outline(group).held.iter().map(|held| held.family).collect();
         self.drop_holdings(group, &families);
         self.set_quoted_names(group, false);
         self.catalog.remove_group(group);
@@ -245,13 +239,11 @@ impl Store {
     pub fn wipe(&mut self) {
         self.audited = None;
         let mut catalog = Self::new().catalog;
-        let own = self.catalog.families().take_while(|(_, family)| family.own.is_some());
-        for (id, family) in own.skip(staged::RESERVED_NAMES.len()) {
-            let added = catalog.add_family(&family.name, family.kind);
+        for (id, family) in self.catalog.families().skip(staged::RESERVED_NAMES.len()) {
+            let Some(own) = family.own else { break };
+            let help = family.help.as_ref().map_or(&[][..], Help::text);
+            let added = catalog.add_own_family(&family.name, family.kind, help, own);
             assert_eq!(added, id, "own families are the first ones");
-            let (help, own) = (family.help.clone(), family.own);
-            let family = catalog.family_mut(id);
-            (family.help, family.own) = (help, own);
         }
         let catalog = std::mem::replace(&mut self.catalog, catalog);
         let emptied = self.pages.emptied();
@@ -260,19 +252,19 @@ impl Store {
         let details = std::mem::take(&mut self.details);
         self.quoted_groups = 0;
         self.restated.clear();
-        for holding in &catalog.group(GroupId::OWN).holdings {
-            let entry = Entry { family: holding.family, group: GroupId::OWN };
+        for Held { family, .. } in &catalog.outline(GroupId::OWN).held {
+            let entry = Entry { family: *family, group: GroupId::OWN };
             let lines: Vec<u8> = pages.text(&catalog, entry).flatten().copied().collect();
-            self.set_own(holding.family, &lines);
+            self.set_own(*family, &lines);
         }
-        let ((groups, families), (pages, replaced), notes) =
-            (catalog.into_parts(), pages.into_parts(), notes.into_iter());
-        let (groups, families, pages) = (groups.into_iter(), families.into_iter(), pages.into_iter());
+        let ((groups, outlines, families), (pages, replaced)) = (catalog.into_parts(), pages.into_parts());
+        let (groups, outlines, families) = (groups.into_iter(), outlines.into_iter(), families.into_iter());
+        let (pages, notes) = (pages.into_iter(), notes.into_iter());
         let details = details.into_blocks().into_iter();
         if self.discarded.len() == WIPES_PENDING_MAX {
             self.discarded.remove(0).free_some(&mut { usize::MAX });
         }
-        self.discarded.push(Discarded { groups, families, pages, replaced, notes, details });
+        self.discarded.push(Discarded { groups, outlines, families, pages, replaced, notes, details });
     }
 
     /// Frees some of what wipes left behind; to be called again while [`Store::has_discarded`].
@@ -383,16 +375,17 @@ impl Store {
             problems.add(problem::Problem::duplicate(name, Kind::Gauge, staged.group_labels()));
             return Err(Refusal::Twin(problems));
         }
-        let group = self.catalog.add_group(staged.key().clone());
-        self.add_holdings(group, &[FamilyId::PUSH_TIME, FamilyId::FAILURE_TIME].map(|family| (family, Kind::Gauge)));
-        self.write_time(group, FamilyId::PUSH_TIME, staged.group_labels(), Timestamp::default(), at);
-        self.write_time(group, FamilyId::FAILURE_TIME, staged.group_labels(), Timestamp::default(), at);
+        let group = self.catalog.add_group(staged.key().clone(), at);
+        let times = [FamilyId::PUSH_TIME, FamilyId::FAILURE_TIME];
+        self.catalog.add_holdings(group, &times.map(|family| (family, Kind::Gauge)));
+        for family in times {
+            self.write_time(group, family, staged.group_labels(), Timestamp::default());
+        }
         Ok(group)
     }
 
     fn set_quoted_names(&mut self, group: GroupId, has_quoted_names: bool) {
-        let group = self.catalog.group_mut(group);
-        match (std::mem::replace(&mut group.has_quoted_names, has_quoted_names), has_quoted_names) {
+        match (self.catalog.set_quoted_names(group, has_quoted_names), has_quoted_names) {
             (false, true) => self.quoted_groups += 1,
             (true, false) => self.quoted_groups -= 1,
             _ => {}
@@ -401,14 +394,13 @@ impl Store {
 
     /// Notes when and why a push to the group was refused.
     fn refuse(&mut self, group: GroupId, staged: &Staged, at: Timestamp, refusal: Refusal) -> Refusal {
-        let record = self.catalog.group_mut(group);
-        record.failed = at;
-        record.failure = Some(refusal.reason());
-        self.write_time(group, FamilyId::FAILURE_TIME, staged.group_labels(), at, at);
+        self.catalog.note_refusal(group, refusal.reason(), at);
+        self.write_time(group, FamilyId::FAILURE_TIME, staged.group_labels(), at);
+        self.catalog.share_outline(group);
         refusal
     }
 
-    fn write_time(&mut self, group: GroupId, family: FamilyId, labels: &[u8], value: Timestamp, at: Timestamp) {
+    fn write_time(&mut self, group: GroupId, family: FamilyId, labels: &[u8], value: Timestamp) {
         self.text.clear();
         self.text.extend_from_slice(staged::RESERVED_NAMES[family.0 as usize].as_bytes());
         self.text.push(b'{');
@@ -417,11 +409,7 @@ impl Store {
         number::write(&mut self.text, value.seconds());
         self.text.push(b'\n');
         let entry = Entry { family, group };
-        let holding = self.catalog.held_mut(entry);
-        holding.written = at;
-        if holding.lines == 0 {
-            self.catalog.set_lines(entry, 1);
-        }
+        self.catalog.set_content(entry, Content { kind: Kind::Gauge, metrics: 1, lines: 1 });
         self.pages.put(&mut self.catalog, entry, EntryText::Shared(&self.text));
         self.show_header_if_new(family);
     }
@@ -442,29 +430,33 @@ impl Store {
 
     /// Fetches what the push at hand will write over; see [`Pages::warm`].
     fn warm(&self, group: GroupId) {
-        let group = self.catalog.group(group);
-        let families = self.resolved.iter().map(|resolved| resolved.id).chain([FamilyId::PUSH_TIME]);
-        self.pages.warm(families.filter_map(|family| group.holding(family)?.home));
+        let places = &self.catalog.group(group).places;
+        let outline = self.catalog.outline(group);
+        // Nearly always the push times come first and then all that was pushed, in the same order.
+        let hints = self.resolved.iter().zip(2..);
+        let pushed = hints.filter_map(|(resolved, hint)| outline.position_near(resolved.id, hint));
+        self.pages.warm(pushed.chain([0]).filter_map(|at| places[at].home()));
     }
 
     fn apply(&mut self, group: GroupId, staged: &mut Staged, resolved: &[Resolved], mode: Mode, at: Timestamp) {
         if mode == Mode::Replace {
-            self.drop_unnamed(group, resolved);
             self.set_quoted_names(group, staged.has_quoted_names());
         }
-        let is_new = |resolved: &&Resolved| self.catalog.group(group).holding(resolved.id).is_none();
-        if resolved.iter().any(|resolved| is_new(&resolved)) {
-            let new = resolved.iter().filter(is_new).map(|resolved| (resolved.id, staged.pushed(resolved.ix).kind()));
-            let new: Vec<_> = new.collect();
-            self.add_holdings(group, &new);
+        let families = resolved.iter().map(|resolved| resolved.id);
+        if !self.catalog.outline(group).is_of(families.clone()) {
+            if mode == Mode::Replace {
+                self.drop_unnamed(group, resolved);
+            }
+            self.add_new(group, staged, resolved);
         }
         for resolved in resolved {
-            self.apply_family(group, staged, *resolved, at);
+            self.apply_family(group, staged, *resolved);
         }
         self.enter_notes(group, staged, resolved);
         self.enter_details(group, staged, resolved);
-        self.catalog.group_mut(group).pushed = at;
-        self.write_time(group, FamilyId::PUSH_TIME, staged.group_labels(), at, at);
+        self.catalog.note_push(group, families, at);
+        self.write_time(group, FamilyId::PUSH_TIME, staged.group_labels(), at);
+        self.catalog.share_outline(group);
     }
 
     /// Removes what the group holds beyond the families of a push.
@@ -472,41 +464,51 @@ impl Store {
         let is_named = |family: FamilyId| {
             family <= FamilyId::FAILURE_TIME || resolved.binary_search_by_key(&family, |resolved| resolved.id).is_ok()
         };
-        let holdings = &self.catalog.group(group).holdings;
-        if holdings.iter().all(|holding| is_named(holding.family)) {
-            return;
+        let held = &self.catalog.outline(group).held;
+        let gone: Vec<_> = held.iter().map(|held| held.family).filter(|family| !is_named(*family)).collect();
+        if !gone.is_empty() {
+            self.drop_holdings(group, &gone);
         }
-        let gone: Vec<_> = holdings.iter().map(|holding| holding.family).filter(|family| !is_named(*family)).collect();
-        self.drop_holdings(group, &gone);
     }
 
-    fn apply_family(&mut self, group: GroupId, staged: &mut Staged, Resolved { id, ix }: Resolved, at: Timestamp) {
+    /// Adds the families of a push that the group does not hold yet.
+    fn add_new(&mut self, group: GroupId, staged: &Staged, resolved: &[Resolved]) {
+        let outline = self.catalog.outline(group);
+        let new = resolved.iter().filter(|resolved| outline.position(resolved.id).is_none());
+        let new: Vec<_> = new.map(|resolved| (resolved.id, staged.pushed(resolved.ix).kind())).collect();
+        if !new.is_empty() {
+            self.catalog.add_holdings(group, &new);
+        }
+    }
+
+    fn apply_family(&mut self, group: GroupId, staged: &mut Staged, Resolved { id, ix }: Resolved) {
         let entry = Entry { family: id, group };
         let pushed = staged.pushed(ix);
-        let kind = pushed.kind();
-        let content = Content { kind, metrics: pushed.metrics(), lines: pushed.lines(), at };
+        let content = Content { kind: pushed.kind(), metrics: pushed.metrics(), lines: pushed.lines() };
         if pushed.is_empty() {
-            return self.write_empty(entry, kind, staged.help(ix), at);
+            return self.write_empty(entry, content.kind, staged.help(ix));
         }
-        let help_changes = self.update_help(entry, staged.help(ix));
+        let header_changes = self.note_family(entry, content, staged.help(ix));
         let mut joined = std::mem::take(&mut self.joined);
         let text = staged.take_text(ix, &mut joined);
-        self.write_family(entry, content, text, help_changes);
+        self.write_family(entry, text, header_changes);
         self.joined = joined;
     }
 
-    /// Writes the lines of a family that a group holds; `help_changes` tells whether its header has to change, too.
-    fn write_family(&mut self, entry: Entry, content: Content, text: EntryText<'_>, help_changes: bool) {
-        let Content { kind, metrics, lines, at } = content;
-        let holding = self.catalog.held_mut(entry);
-        (holding.metrics, holding.written) = (metrics, at);
-        let old = std::mem::replace(&mut holding.kind, kind);
-        if holding.lines != lines {
-            self.catalog.set_lines(entry, lines);
+    /// Takes note of the lines and the help of a family that a group holds; whether its header has to change.
+    fn note_family(&mut self, entry: Entry, content: Content, help: Option<&[u8]>) -> bool {
+        let (held, home) = self.catalog.holding(entry).expect("only families that are held are changed");
+        if home.is_some() && held.content == content && held.help.as_ref().map(Help::text) == help {
+            return false; // As nearly always.
         }
-        let kind_changes = old != kind && self.catalog.change_kind(entry.family, old, kind);
+        let help_changes = self.update_help(entry, help);
+        self.catalog.set_content(entry, content) || help_changes
+    }
+
+    /// Writes the lines of a family that a group holds.
+    fn write_family(&mut self, entry: Entry, text: EntryText<'_>, header_changes: bool) {
         self.pages.put(&mut self.catalog, entry, text);
-        if kind_changes || help_changes {
+        if header_changes {
             self.show_header(entry.family);
         } else {
             self.show_header_if_new(entry.family);
@@ -514,16 +516,12 @@ impl Store {
     }
 
     /// A family without metrics: held, but nothing of it is shown (SPEC 4.3).
-    fn write_empty(&mut self, entry: Entry, kind: Kind, help: Option<&[u8]>, at: Timestamp) {
-        self.catalog.set_lines(entry, 0);
-        self.catalog.set_help(entry, help.map(Rc::from));
-        let holding = self.catalog.held_mut(entry);
-        (holding.metrics, holding.written) = (0, at);
-        let old = std::mem::replace(&mut holding.kind, kind);
-        if holding.home.is_some() {
+    fn write_empty(&mut self, entry: Entry, kind: Kind, help: Option<&[u8]>) {
+        let kind_changes = self.catalog.set_content(entry, Content { kind, metrics: 0, lines: 0 });
+        self.catalog.set_help(entry, help.map(|help| self.catalog.help(help)));
+        if self.catalog.home(entry).is_some() {
             self.pages.remove(&mut self.catalog, entry);
         }
-        let kind_changes = old != kind && self.catalog.change_kind(entry.family, old, kind);
         self.repair_header(entry.family, kind_changes);
     }
 
@@ -558,33 +556,23 @@ impl Store {
 
     // ---- holdings ----
 
-    /// Notes that the group holds these families from now on; their text is still to be written.
-    fn add_holdings(&mut self, group: GroupId, families: &[(FamilyId, Kind)]) {
-        self.catalog.group_mut(group).holdings.reserve_exact(families.len());
-        for (family, kind) in families.iter().copied() {
-            let written = Timestamp::default();
-            let holding = Holding { family, kind, metrics: 1, lines: 0, home: None, help: None, written };
-            self.catalog.group_mut(group).holdings.push(holding);
-            self.catalog.enter_holder(family, group, kind);
-        }
-        // Two sorted parts: the stable sort joins them in one go.
-        self.catalog.group_mut(group).holdings.sort_by_key(|holding| holding.family);
-    }
-
     /// Removes these families, sorted, from a group that holds them all.
     fn drop_holdings(&mut self, group: GroupId, families: &[FamilyId]) {
         // Bodies tend to be in order, so the last entries are at the ends of pages, where nothing has to move.
         for family in families.iter().rev() {
             self.drop_entry(Entry { family: *family, group });
         }
-        // In one go: taking them out one by one would move the others each time.
-        let is_kept = |holding: &Holding| families.binary_search(&holding.family).is_err();
-        self.catalog.group_mut(group).holdings.retain(is_kept);
+        self.catalog.drop_holdings(group, families);
+        for family in families {
+            let held = self.catalog.family_mut(*family);
+            let kind_changes = held.holders > 0 && held.repair_kind();
+            self.repair_header(*family, kind_changes);
+            self.drop_family_if_unused(*family);
+        }
     }
 
-    /// Removes everything of a holding but itself.
+    /// Removes what there is of an entry, but not from what the group holds.
     fn drop_entry(&mut self, entry: Entry) {
-        let Entry { family, group } = entry;
         if self.catalog.home(entry).is_some() {
             self.pages.remove(&mut self.catalog, entry);
         }
@@ -594,14 +582,6 @@ impl Store {
         if !self.details.is_empty() {
             self.details.remove(entry);
         }
-        self.catalog.set_lines(entry, 0);
-        self.catalog.set_help(entry, None);
-        let kind = self.catalog.held_mut(entry).kind;
-        self.catalog.leave_holder(family, group, kind);
-        let held = self.catalog.family_mut(family);
-        let kind_changes = held.holders > 0 && held.repair_kind();
-        self.repair_header(family, kind_changes);
-        self.drop_family_if_unused(family);
     }
 
     fn drop_family_if_unused(&mut self, id: FamilyId) {

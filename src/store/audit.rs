@@ -12,6 +12,7 @@ use super::catalog::{Catalog, Family};
 use super::check::claims;
 use super::entry::{Entry, FamilyId, GroupId};
 use super::line::metric_lines;
+use super::outline::Help;
 use super::pages::Pages;
 use super::problem::{Problem, Problems};
 use crate::model::line::label_pairs;
@@ -66,14 +67,17 @@ impl<'a> Audit<'a> {
             return self.groups(id).collect();
         }
         let all = self.catalog.groups_from(GroupId(1));
-        all.filter(|(_, group)| group.holding(id).is_some()).map(|(group, _)| group).collect()
+        let holds = |group: &GroupId| self.catalog.held(Entry { family: id, group: *group }).is_some();
+        all.map(|(group, _)| group).filter(holds).collect()
     }
 
     /// The metrics that have the kind of their family.
     fn metrics(&self, id: FamilyId, family: &'a Family) -> impl Iterator<Item = Metric<'a>> + use<'a> {
         let (catalog, pages, kind) = (self.catalog, self.pages, family.kind);
         let is_mixed = family.kinds.len() > 1;
-        let groups = self.groups(id).filter(move |group| !is_mixed || kind_in(catalog, *group, id) == kind);
+        let groups = self
+            .groups(id)
+            .filter(move |group| !is_mixed || kind_in(catalog, Entry { family: id, group: *group }) == kind);
         groups.flat_map(move |group| {
             let text = pages.text(catalog, Entry { family: id, group });
             metric_lines(text, &family.name, kind).map(move |(line, labels)| (group, line, labels))
@@ -90,9 +94,9 @@ impl<'a> Audit<'a> {
         if !own.demands_help {
             return true;
         }
-        let own_help = family.help.as_deref().unwrap_or_default();
+        let own_help = family.help.as_ref().map_or(&[][..], Help::text);
         let other = self.holders(id, family).into_iter().find_map(|group| {
-            let help = self.catalog.group(group).holding(id)?.help.as_deref().unwrap_or_default();
+            let help = self.catalog.held(Entry { family: id, group })?.help.as_ref().map_or(&[][..], Help::text);
             (help != own_help).then_some(help)
         });
         if let Some(help) = other {
@@ -118,16 +122,16 @@ impl<'a> Audit<'a> {
             return;
         }
         for group in self.holders(id, family) {
-            let Some(holding) = self.catalog.group(group).holding(id) else { continue };
-            let kind = holding.kind;
+            let entry = Entry { family: id, group };
+            let kind = kind_in(self.catalog, entry);
             if kind == family.kind {
                 continue;
             }
-            if holding.home.is_none() {
+            if self.catalog.home(entry).is_none() {
                 self.problems.add_with(|| Problem::own_kind(&family.name, kind, family.kind));
                 continue;
             }
-            let text = self.pages.text(self.catalog, Entry { family: id, group });
+            let text = self.pages.text(self.catalog, entry);
             for (line, _) in metric_lines(text, &family.name, kind) {
                 self.problems.add_with(|| Problem::wrong_kind(&family.name, kind, line, family.kind));
             }
@@ -173,6 +177,6 @@ impl<'a> Audit<'a> {
     }
 }
 
-fn kind_in(catalog: &Catalog, group: GroupId, family: FamilyId) -> Kind {
-    catalog.group(group).holding(family).expect("groups of a family hold it").kind
+fn kind_in(catalog: &Catalog, entry: Entry) -> Kind {
+    catalog.held(entry).expect("groups of a family hold it").content.kind
 }

@@ -12,7 +12,9 @@ use slab::Slab;
 use smallvec::SmallVec;
 
 use super::entry::{Entry, FamilyId, GroupId, Home};
+use super::holdings::{Place, Rare};
 use super::key::GroupKey;
+use super::outline::{Help, Known, OutlineId, Outlines};
 use crate::limits::{FAMILY_BYTES, GROUP_BYTES, HOLDING_BYTES, SHAPE_NAME_BYTES};
 use crate::model::sample::Kind;
 use crate::model::time::Timestamp;
@@ -21,55 +23,23 @@ use crate::model::time::Timestamp;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ShapeId(pub u32);
 
-/// What is known of one group.
+/// What is known of one group. There may be a million of them: what is the same for many stands elsewhere.
 #[derive(Debug)]
 pub struct Group {
     /// Its labels.
     pub key: GroupKey,
     /// The names of its labels.
     pub shape: ShapeId,
+    /// What it holds.
+    pub(super) outline: OutlineId,
+    /// Where the entries of that stand, in its order.
+    pub(super) places: Box<[Place]>,
     /// Time of the last accepted push, zero if there was none.
     pub pushed: Timestamp,
-    /// Time of the last refused push, zero if there was none.
-    pub failed: Timestamp,
-    /// Why that push was refused, cut short; `None` if there was none. Boxed: few groups have one.
-    pub failure: Option<Box<str>>,
-    /// Whether names in its lines may be quoted. Cleared only by a PUT without such names.
-    pub has_quoted_names: bool,
-    /// Invariant: sorted by family, without repeats.
-    pub holdings: Vec<Holding>,
-}
-
-impl Group {
-    /// What the group holds of a family.
-    pub fn holding(&self, family: FamilyId) -> Option<&Holding> {
-        self.holdings.binary_search_by_key(&family, |holding| holding.family).ok().map(|at| &self.holdings[at])
-    }
-
-    /// As [`Group::holding`], to change it.
-    pub fn holding_mut(&mut self, family: FamilyId) -> Option<&mut Holding> {
-        self.holdings.binary_search_by_key(&family, |holding| holding.family).ok().map(|at| &mut self.holdings[at])
-    }
-}
-
-/// What one group holds of one family.
-#[derive(Debug)]
-pub struct Holding {
-    /// The family.
-    pub family: FamilyId,
-    /// Its kind in this group.
-    pub kind: Kind,
-    /// How many metrics: series, histograms, summaries.
-    pub metrics: u32,
-    /// How many lines they are; changed by [`Catalog::set_lines`] only.
-    pub lines: u32,
-    /// Where its entry stands; `None` if it has no metrics, and while a push is being applied.
-    pub home: Option<Home>,
-    /// The help text pushed with it. Shares the family's where they are equal, unless it has no metrics: then it has
-    /// no part in what is shown of the family. Changed by [`Catalog::set_help`] only.
-    pub help: Option<Rc<[u8]>>,
-    /// Time of the push that wrote it.
-    pub written: Timestamp,
+    /// Time of the first push, accepted or not.
+    pub(super) created: Timestamp,
+    /// Boxed, as few groups have any of it.
+    pub(super) rare: Option<Box<Rare>>,
 }
 
 /// What is known of one family.
@@ -82,7 +52,7 @@ pub struct Family {
     /// The kinds that groups hold it with, each with their number; the gateway is not counted.
     pub kinds: SmallVec<[(Kind, u32); 1]>,
     /// The help text shown: the gateway's own, else that of one of the groups that have one.
-    pub help: Option<Rc<[u8]>>,
+    pub help: Option<Help>,
     /// Groups that hold it, the gateway included.
     pub holders: u32,
     /// Those of them that have metrics, so that an entry of them stands in the pages.
@@ -115,17 +85,18 @@ struct Shape {
 /// Groups, families and shapes.
 #[derive(Debug, Default)]
 pub struct Catalog {
-    groups: Slab<Group>,
+    pub(super) groups: Slab<Group>,
     groups_by_key: HashTable<GroupId>,
     families: Slab<Family>,
     families_by_name: HashTable<FamilyId>,
     shapes: Slab<Shape>,
     shapes_by_names: HashTable<ShapeId>,
+    pub(super) outlines: Outlines,
     hasher: RandomState,
     /// Lines of all groups, the gateway itself not counted.
-    series: u64,
+    pub(super) series: u64,
     /// What groups, families and holdings are counted with beside their text, bytes; the gateway's are not.
-    bytes: u64,
+    pub(super) bytes: u64,
 }
 
 impl Family {
@@ -143,9 +114,9 @@ impl Family {
 }
 
 impl Catalog {
-    /// Takes it apart, to be freed in steps: groups and families.
-    pub fn into_parts(self) -> (Slab<Group>, Slab<Family>) {
-        (self.groups, self.families)
+    /// Takes it apart, to be freed in steps: groups, outlines and families.
+    pub fn into_parts(self) -> (Slab<Group>, Slab<Known>, Slab<Family>) {
+        (self.groups, self.outlines.into_parts(), self.families)
     }
 
     // ---- groups ----
@@ -167,13 +138,12 @@ impl Catalog {
     }
 
     /// Adds a group; there must be none of these labels.
-    pub fn add_group(&mut self, key: GroupKey) -> GroupId {
+    pub fn add_group(&mut self, key: GroupKey, created: Timestamp) -> GroupId {
         let shape = self.enter_shape(&key);
         self.bytes += group_bytes(&key);
         let hash = self.hasher.hash_one(key.as_bytes());
-        let (pushed, failed) = (Timestamp::default(), Timestamp::default());
-        let (failure, has_quoted_names, holdings) = (None, false, Vec::new());
-        let group = Group { key, shape, pushed, failed, failure, has_quoted_names, holdings };
+        let (outline, places, pushed, rare) = (self.outlines.empty(), Box::default(), Timestamp::default(), None);
+        let group = Group { key, shape, outline, places, pushed, created, rare };
         let id = GroupId(self.groups.insert(group) as u32);
         let (groups, hasher) = (&self.groups, &self.hasher);
         self.groups_by_key.insert_unique(hash, id, |id| hasher.hash_one(groups[id.0 as usize].key.as_bytes()));
@@ -183,7 +153,8 @@ impl Catalog {
     /// Forgets a group that holds nothing any more.
     pub fn remove_group(&mut self, id: GroupId) {
         let group = self.groups.remove(id.0 as usize);
-        assert!(group.holdings.is_empty(), "a group is emptied before it is forgotten");
+        assert!(group.places.is_empty(), "a group is emptied before it is forgotten");
+        self.outlines.leave(group.outline);
         let hash = self.hasher.hash_one(group.key.as_bytes());
         match self.groups_by_key.find_entry(hash, |found| *found == id) {
             Ok(entry) => drop(entry.remove()),
@@ -214,22 +185,6 @@ impl Catalog {
     /// What groups, families and holdings are counted with beside their text, bytes.
     pub fn bytes(&self) -> u64 {
         self.bytes
-    }
-
-    /// Notes how many lines an entry has.
-    pub fn set_lines(&mut self, entry: Entry, lines: u32) {
-        let old = std::mem::replace(&mut self.held_mut(entry).lines, lines);
-        if entry.group != GroupId::OWN {
-            self.series = self.series + u64::from(lines) - u64::from(old);
-        }
-    }
-
-    /// Notes the help text that a family was pushed with to a group.
-    pub fn set_help(&mut self, entry: Entry, help: Option<Rc<[u8]>>) {
-        let len = |help: &Option<Rc<[u8]>>| help.as_ref().map_or(0, |help| help.len() as u64);
-        let new = len(&help);
-        let old = std::mem::replace(&mut self.held_mut(entry).help, help);
-        self.bytes = self.bytes + new - len(&old);
     }
 
     // ---- shapes ----
@@ -333,6 +288,20 @@ impl Catalog {
         id
     }
 
+    /// Adds a family of the gateway itself.
+    pub fn add_own_family(&mut self, name: &str, kind: Kind, help: &[u8], own: OwnFamily) -> FamilyId {
+        let id = self.add_family(name, kind);
+        let help = self.help(help);
+        let family = self.family_mut(id);
+        (family.help, family.own) = (Some(help), Some(own));
+        id
+    }
+
+    /// A help text to be held.
+    pub fn help(&self, text: &[u8]) -> Help {
+        self.outlines.help(text)
+    }
+
     /// All families, in the order of their ids.
     pub fn families(&self) -> impl Iterator<Item = (FamilyId, &Family)> {
         self.families.iter().map(|(at, family)| (FamilyId(at as u32), family))
@@ -351,7 +320,7 @@ impl Catalog {
     }
 
     /// Notes that `group` holds family `id` with this kind from now on.
-    pub fn enter_holder(&mut self, id: FamilyId, group: GroupId, kind: Kind) {
+    pub(super) fn enter_holder(&mut self, id: FamilyId, group: GroupId, kind: Kind) {
         let shape = self.group(group).shape;
         self.family_mut(id).holders += 1;
         if group == GroupId::OWN {
@@ -364,7 +333,7 @@ impl Catalog {
     }
 
     /// Notes that `group` holds family `id`, which it held with this kind, no longer.
-    pub fn leave_holder(&mut self, id: FamilyId, group: GroupId, kind: Kind) {
+    pub(super) fn leave_holder(&mut self, id: FamilyId, group: GroupId, kind: Kind) {
         let shape = self.group(group).shape;
         self.family_mut(id).holders -= 1;
         if group == GroupId::OWN {
@@ -378,7 +347,7 @@ impl Catalog {
 
     /// Notes that a group, not the gateway itself, changes the kind that it holds `family` with; whether the one shown
     /// changes.
-    pub fn change_kind(&mut self, family: FamilyId, from: Kind, to: Kind) -> bool {
+    pub(super) fn change_kind(&mut self, family: FamilyId, from: Kind, to: Kind) -> bool {
         let family = self.family_mut(family);
         count_out(&mut family.kinds, from);
         count_in(&mut family.kinds, to);
@@ -412,19 +381,7 @@ impl Catalog {
 
     /// Where an entry stands.
     pub fn home(&self, entry: Entry) -> Option<Home> {
-        if entry.group == GroupId::HEADER {
-            self.family(entry.family).header
-        } else {
-            self.group(entry.group).holding(entry.family)?.home
-        }
-    }
-
-    /// What the group of an entry holds of its family, to change it.
-    ///
-    /// # Panics
-    /// If the group does not hold it.
-    pub fn held_mut(&mut self, entry: Entry) -> &mut Holding {
-        self.group_mut(entry.group).holding_mut(entry.family).expect("only families that are held are changed")
+        if entry.group == GroupId::HEADER { self.family(entry.family).header } else { self.place(entry) }
     }
 
     /// Notes where an entry stands from now on.
@@ -432,13 +389,7 @@ impl Catalog {
         if entry.group == GroupId::HEADER {
             self.family_mut(entry.family).header = home;
         } else {
-            let holding = self.group_mut(entry.group).holding_mut(entry.family);
-            let old = std::mem::replace(&mut holding.expect("only held families have entries").home, home);
-            match (old.is_some(), home.is_some()) {
-                (false, true) => self.family_mut(entry.family).shown += 1,
-                (true, false) => self.family_mut(entry.family).shown -= 1,
-                (true, true) | (false, false) => {}
-            }
+            self.set_place(entry, home);
         }
     }
 }
@@ -478,20 +429,22 @@ fn count_out<T: PartialEq + Copy>(counts: &mut SmallVec<[(T, u32); 1]>, what: T)
 
 #[cfg(any(test, feature = "fuzz"))]
 impl Catalog {
-    /// Panics if something was counted wrong. `text` gives the lines of an entry in pieces.
+    /// Panics if something was counted wrong, or groups hold the same without sharing it. `lines` gives the lines of an entry in pieces.
     pub fn verify_counts(&self, mut lines: impl FnMut(Entry) -> usize) {
         let (mut series, mut bytes) = (0, 0);
         for (group, known) in self.groups_from(GroupId::OWN) {
             bytes += group_bytes(&known.key);
-            for held in known.holdings.iter().filter(|_| group != GroupId::OWN) {
+            assert_eq!(known.places.len(), self.outline(group).held.len());
+            for held in self.holdings(group).filter(|_| group != GroupId::OWN) {
                 let counted = held.home.map_or(0, |_| lines(Entry { family: held.family, group }));
-                assert_eq!(held.lines as usize, counted, "lines of {}", self.family(held.family).name);
-                series += u64::from(held.lines);
-                bytes += HOLDING_BYTES + held.help.as_ref().map_or(0, |help| help.len() as u64);
+                assert_eq!(held.content.lines as usize, counted, "lines of {}", self.family(held.family).name);
+                series += u64::from(held.content.lines);
+                bytes += HOLDING_BYTES + super::holdings::help_bytes(held.help.as_ref());
             }
         }
         bytes += self.families().map(|(_, family)| family_bytes(&family.name)).sum::<u64>();
         bytes += self.shapes.iter().map(|(_, shape)| shape.names.len() as u64 * SHAPE_NAME_BYTES).sum::<u64>();
         assert_eq!((self.series, self.bytes), (series, bytes));
+        self.outlines.verify(self.groups.iter().map(|(_, group)| group.outline));
     }
 }

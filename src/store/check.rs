@@ -12,6 +12,7 @@ use super::catalog::{Catalog, ShapeId};
 use super::entry::{Entry, FamilyId, GroupId};
 use super::key::GroupKey;
 use super::line::metric_lines;
+use super::outline::Help;
 use super::pages::Pages;
 use super::problem::{Problem, Problems};
 use super::staged::Staged;
@@ -47,19 +48,21 @@ pub struct Check<'a> {
     pub mode: Mode,
     /// Working memory: the name of a part.
     pub part: &'a mut String,
+    /// Working memory: the labels of another group.
+    pub other: &'a mut GroupKey,
 }
 
 impl Check<'_> {
     /// Everything that is wrong with the push.
     pub fn problems(&mut self) -> Problems {
         let mut problems = self.staged.problems().clone();
-        let mut part = std::mem::take(self.part);
+        let (mut part, mut other) = (std::mem::take(self.part), std::mem::take(self.other));
         for resolved in self.resolved {
             if self.check_kind(*resolved, &mut problems) && self.check_names(*resolved, &mut part, &mut problems) {
-                self.check_other_groups(*resolved, &mut problems);
+                self.check_other_groups(*resolved, &mut other, &mut problems);
             }
         }
-        *self.part = part;
+        (*self.part, *self.other) = (part, other);
         self.check_repeats(&mut problems);
         problems
     }
@@ -70,7 +73,7 @@ impl Check<'_> {
         let (kind, name) = (self.staged.pushed(ix).kind(), self.staged.name(ix));
         if let Some(own) = family.own {
             let help = self.staged.help(ix).unwrap_or_default();
-            let own_help = family.help.as_deref().unwrap_or_default();
+            let own_help = family.help.as_ref().map_or(&[][..], Help::text);
             if kind != family.kind {
                 problems.add(Problem::own_kind(name, kind, family.kind));
                 return false;
@@ -117,7 +120,7 @@ impl Check<'_> {
     }
 
     /// Number 6 between groups.
-    fn check_other_groups(&self, Resolved { id, ix }: Resolved, problems: &mut Problems) {
+    fn check_other_groups(&self, Resolved { id, ix }: Resolved, other: &mut GroupKey, problems: &mut Problems) {
         let own_shape = self.catalog.group(self.group).shape;
         let shapes = &self.catalog.family(id).shapes;
         let others = shapes.iter().map(|(shape, _)| *shape).filter(|shape| *shape != own_shape);
@@ -127,13 +130,12 @@ impl Check<'_> {
         }
         let (kind, name) = (self.staged.pushed(ix).kind(), self.staged.name(ix));
         let mut suspects: Vec<(GroupId, &[u8], &[u8])> = Vec::new();
-        let mut key = GroupKey::default();
         for (line, labels) in metric_lines(self.staged.pieces(ix), name, kind) {
             // Somebody may have made groups of a thousand shapes: most are ruled out without looking at their names.
             let mask = self.names_mask(labels);
             for (shape, _) in others.iter().filter(|(_, names)| names & !mask == 0) {
-                let group = self.project(labels, *shape, &mut key).filter(|group| *group != self.group);
-                let has_lines = |group| self.catalog.group(group).holding(id).is_some_and(|held| held.home.is_some());
+                let group = self.project(labels, *shape, other).filter(|group| *group != self.group);
+                let has_lines = |group| self.catalog.home(Entry { family: id, group }).is_some();
                 if let Some(group) = group.filter(|group| has_lines(*group)) {
                     suspects.push((group, labels, line));
                 }
@@ -197,7 +199,7 @@ impl Check<'_> {
             return Some(self.staged.pushed(self.resolved[at].ix).kind());
         }
         let family = self.catalog.family(id);
-        let is_kept = self.mode == Mode::Merge && self.catalog.group(self.group).holding(id).is_some();
+        let is_kept = self.mode == Mode::Merge && self.is_held(id);
         (family.own.is_some() || self.has_other_holders(id) || is_kept).then_some(family.kind)
     }
 
@@ -207,8 +209,11 @@ impl Check<'_> {
     }
 
     fn has_other_holders(&self, id: FamilyId) -> bool {
-        let holds = self.catalog.group(self.group).holding(id).is_some();
-        self.catalog.family(id).holders > u32::from(holds)
+        self.catalog.family(id).holders > u32::from(self.is_held(id))
+    }
+
+    fn is_held(&self, id: FamilyId) -> bool {
+        self.catalog.held(Entry { family: id, group: self.group }).is_some()
     }
 }
 

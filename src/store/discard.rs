@@ -10,6 +10,7 @@ use super::catalog::{Family, Group};
 use super::compress::Meter;
 use super::detail::Block;
 use super::entry::Entry;
+use super::outline::Known;
 use super::pages::Page;
 use super::staged::LineNote;
 
@@ -18,6 +19,8 @@ use super::staged::LineNote;
 pub struct Discarded {
     /// Its groups.
     pub groups: IntoIter<Group>,
+    /// What they held.
+    pub outlines: IntoIter<Known>,
     /// Its families.
     pub families: IntoIter<Family>,
     /// Its pages; a scrape under way may still hold their text.
@@ -36,6 +39,7 @@ impl Discarded {
         while *budget > 0 {
             let freed = self.pages.next().map(|(_, page)| page.free(&self.replaced)).is_some()
                 || self.groups.next().is_some()
+                || self.outlines.next().is_some()
                 || self.families.next().is_some()
                 || self.notes.next().is_some()
                 || self.details.next().is_some();

@@ -1,28 +1,27 @@
 //! Headers: which help text and kind of a family is shown, and the entry that shows them (SPEC 7.4).
 
-use std::rc::Rc;
-
 use super::Store;
 use super::entry::{Entry, EntryText, FamilyId};
+use super::outline::Help;
 use crate::model::escape::write_header;
 
 impl Store {
     /// Takes over the help that a group pushed with a family; whether the one shown changes. The one shown is always
     /// that of some group, if any has one.
     pub(super) fn update_help(&mut self, entry: Entry, help: Option<&[u8]>) -> bool {
-        let holding = self.catalog.held_mut(entry);
-        if holding.home.is_none() {
+        let (held, home) = self.catalog.holding(entry).expect("only families that are held are changed");
+        if home.is_none() {
             self.catalog.set_help(entry, None);
             if help.is_none() {
                 return false;
             }
-        } else if holding.help.as_deref() == help {
+        } else if held.help.as_ref().map(Help::text) == help {
             return false;
         }
         let family = self.catalog.family(entry.family);
         let is_own = family.own.is_some();
-        let shown = family.help.as_ref().filter(|shown| Some(&***shown) == help).cloned();
-        let pushed = shown.or_else(|| help.map(Rc::from));
+        let shown = family.help.clone().filter(|shown| Some(shown.text()) == help);
+        let pushed = shown.or_else(|| help.map(|help| self.catalog.help(help)));
         self.catalog.set_help(entry, pushed.clone());
         if is_own {
             return false;
@@ -39,10 +38,11 @@ impl Store {
     /// Chooses another help text for a family if no group has the one that is shown; whether it did.
     fn repair_help(&mut self, id: FamilyId) -> bool {
         let family = self.catalog.family(id);
-        let is_lost = family.own.is_none() && family.help.as_ref().is_some_and(|help| Rc::strong_count(help) == 1);
+        let is_lost = family.own.is_none() && family.help.as_ref().is_some_and(Help::is_alone);
         if is_lost {
             let mut groups = self.pages.groups_of(&self.catalog, id);
-            let found = groups.find_map(|group| Some((group, self.catalog.group(group).holding(id)?.help.clone()?)));
+            let help_of = |group| self.catalog.held(Entry { family: id, group })?.help.clone();
+            let found = groups.find_map(|group| Some((group, help_of(group)?)));
             drop(groups);
             if let Some((group, _)) = &found {
                 self.restated.push(self.catalog.group(*group).key.clone());
@@ -81,7 +81,7 @@ impl Store {
         let Self { catalog, text, .. } = self;
         let family = catalog.family(id);
         text.clear();
-        write_header(text, &family.name, family.kind, family.help.as_deref());
+        write_header(text, &family.name, family.kind, family.help.as_ref().map(Help::text));
         self.pages.put(&mut self.catalog, Entry::header(id), EntryText::Shared(&self.text));
     }
 }

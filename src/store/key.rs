@@ -11,9 +11,17 @@ use smallvec::SmallVec;
 const END: u8 = 0;
 const ZERO_FOLLOWS: u8 = 0xff;
 
-/// The labels that name a group, sorted by name, in comparable form. The empty key stands for the gateway itself.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct GroupKey(SmallVec<[u8; 64]>);
+/// The labels that name a group, sorted by name, in comparable form. The empty key stands for the gateway itself. Those
+/// of a usual job and instance stand in it, without the heap: every group has one.
+#[derive(Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct GroupKey(SmallVec<[u8; 32]>);
+
+impl Clone for GroupKey {
+    /// Takes no more memory than it needs: a copy is nearly always kept.
+    fn clone(&self) -> Self {
+        Self(SmallVec::from_slice(&self.0))
+    }
+}
 
 impl GroupKey {
     /// The key of these labels, which must be sorted by name, names distinct.

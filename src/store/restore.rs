@@ -3,13 +3,14 @@
 
 use memchr::memrchr;
 
+use super::Store;
 use super::check::Resolved;
 use super::detail::StagedDetails;
 use super::entry::{Entry, EntryText, FamilyId};
 use super::key::GroupKey;
+use super::outline::Content;
 use super::staged::{LineNote, RESERVED_NAMES};
 use super::times::PushTime;
-use super::{Content, Store};
 use crate::limits::{ENTRY_SHARED_BYTES_MAX, PAGE_BYTES};
 use crate::model::sample::{FamilyIx, Kind};
 use crate::model::time::Timestamp;
@@ -64,7 +65,7 @@ impl Store {
             return false;
         }
         self.audited = None;
-        let id = self.catalog.add_group(group.key.clone());
+        let id = self.catalog.add_group(group.key.clone(), Timestamp::default());
         self.set_quoted_names(id, group.has_quoted_names);
         let mut resolved = Vec::with_capacity(group.families.len());
         for (at, family) in group.families.iter().enumerate() {
@@ -75,23 +76,26 @@ impl Store {
         let times = [FamilyId::PUSH_TIME, FamilyId::FAILURE_TIME];
         let pushed = resolved.iter().map(|family| (family.id, group.families[family.ix.0 as usize].kind));
         let held: Vec<_> = times.map(|family| (family, Kind::Gauge)).into_iter().chain(pushed).collect();
-        self.add_holdings(id, &held);
+        self.catalog.add_holdings(id, &held);
         self.write_times(id, group.pushed, group.failed);
-        self.catalog.group_mut(id).failure = group.failure.map(Box::from);
+        let written = resolved.iter().map(|family| (family.id, group.families[family.ix.0 as usize].written));
+        self.catalog.set_written(id, written, group.failure);
         for Resolved { id: family, ix } in resolved {
             self.restore_family(Entry { family, group: id }, &group.families[ix.0 as usize]);
         }
+        self.catalog.share_outline(id);
         true
     }
 
     fn restore_family(&mut self, entry: Entry, family: &StoredFamily<'_>) {
-        let StoredFamily { kind, help, metrics, written, text, .. } = *family;
+        let StoredFamily { kind, help, metrics, text, .. } = *family;
         if text.is_empty() {
-            self.write_empty(entry, kind, help, written);
+            self.write_empty(entry, kind, help);
         } else {
-            let help_changes = self.update_help(entry, help) | (family.is_help_shown && self.insist_on_help(entry));
             let lines = memchr::memchr_iter(b'\n', text).count() as u32;
-            self.write_family(entry, Content { kind, metrics, lines, at: written }, entry_text(text), help_changes);
+            let header_changes = self.note_family(entry, Content { kind, metrics, lines }, help)
+                | (family.is_help_shown && self.insist_on_help(entry));
+            self.write_family(entry, entry_text(text), header_changes);
         }
         if !family.notes.is_empty() {
             self.notes.insert(entry, family.notes.as_slice().into());
@@ -109,7 +113,7 @@ impl Store {
 impl Store {
     /// Shows the help text that a group has for a family; whether another one was shown.
     fn insist_on_help(&mut self, entry: Entry) -> bool {
-        let help = self.catalog.held_mut(entry).help.clone();
+        let help = self.catalog.held(entry).and_then(|held| held.help.clone());
         let family = self.catalog.family_mut(entry.family);
         let changes = family.own.is_none() && family.help != help;
         if changes {

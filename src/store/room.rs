@@ -3,8 +3,8 @@
 //! What is stored is counted where it changes, so that this costs no walk. A push is measured against the room that is
 //! left as if nothing went when it comes; only where that is too little is it found out what it replaces.
 
-use super::catalog::Holding;
 use super::entry::{Entry, FamilyId, GroupId};
+use super::holdings::{Holding, help_bytes};
 use super::staged::Staged;
 use super::{Mode, Store};
 use crate::limits::{
@@ -118,12 +118,12 @@ impl Store {
         let mut named: Vec<_> =
             staged.families().filter_map(|(ix, _)| self.catalog.find_family(staged.name(ix))).collect();
         named.sort_unstable();
-        let holdings = self.catalog.group(group).holdings.iter().filter(|held| held.family > FamilyId::FAILURE_TIME);
+        let holdings = self.catalog.holdings(group).filter(|held| held.family > FamilyId::FAILURE_TIME);
         let mut gone = Usage::default();
         for held in holdings {
             let is_named = named.binary_search(&held.family).is_ok();
             if is_named || mode == Mode::Replace {
-                gone.series += u64::from(held.lines);
+                gone.series += u64::from(held.content.lines);
                 gone.bytes += self.held_bytes(group, held);
                 if !is_named && self.catalog.family(held.family).holders == 1 {
                     gone.bytes += self.family_bytes(held.family);
@@ -134,14 +134,13 @@ impl Store {
     }
 
     /// What a group's part of a family is counted with, bytes.
-    fn held_bytes(&self, group: GroupId, held: &Holding) -> u64 {
+    fn held_bytes(&self, group: GroupId, held: Holding<'_>) -> u64 {
         let entry = Entry { family: held.family, group };
         let text: usize = match held.home {
             Some(_) => self.pages.text(&self.catalog, entry).map(<[u8]>::len).sum(),
             None => 0,
         };
-        let help = held.help.as_ref().map_or(0, |help| help.len() as u64);
-        HOLDING_BYTES + text as u64 + help + self.details.bytes_of(entry)
+        HOLDING_BYTES + text as u64 + help_bytes(held.help.as_ref()) + self.details.bytes_of(entry)
     }
 
     /// What a family is counted with that goes with its last holder, bytes.

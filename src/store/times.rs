@@ -25,13 +25,13 @@ impl Store {
 
     /// The same for a group that is known to be there.
     pub(super) fn write_times(&mut self, id: GroupId, pushed: PushTime, failed: PushTime) {
-        let group = self.catalog.group_mut(id);
-        (group.pushed, group.failed) = (pushed.value, failed.value);
+        self.catalog.set_push_times(id, pushed, failed);
+        let group = self.catalog.group(id);
         let mut overlay = Overlay::default();
         let labels: Vec<_> = group.key.labels().collect();
         overlay.assign(labels.iter().map(|(name, value)| (&**name, &**value)));
         for (family, time) in [(FamilyId::PUSH_TIME, pushed), (FamilyId::FAILURE_TIME, failed)] {
-            self.write_time(id, family, overlay.own_labels(), time.value, time.written);
+            self.write_time(id, family, overlay.own_labels(), time.value);
         }
     }
 }

@@ -10,10 +10,12 @@ use memchr::memchr;
 use smallvec::SmallVec;
 
 use super::Store;
-use super::catalog::{Group, Holding};
+use super::catalog::Group;
 use super::detail::Block;
 use super::entry::{Entry, FamilyId, GroupId};
+use super::holdings::Holding;
 use super::key::GroupKey;
+use super::outline::{Held, Help};
 use super::pages::Piece;
 use super::staged::{LineNote, RESERVED_NAMES};
 use crate::model::line::Line;
@@ -50,7 +52,7 @@ impl<'a> GroupView<'a> {
 
     /// Whether the last push was accepted (SPEC 8.3).
     pub fn last_push_successful(&self) -> bool {
-        self.group.failed <= self.group.pushed
+        self.group.failed() <= self.group.pushed
     }
 
     /// When a push was last accepted; zero if none was.
@@ -60,63 +62,71 @@ impl<'a> GroupView<'a> {
 
     /// When a push was last refused; zero if none was.
     pub fn failed(&self) -> Timestamp {
-        self.group.failed
+        self.group.failed()
     }
 
     /// Why a push was last refused, cut short; `None` if none was, or nobody remembers.
     pub fn failure(&self) -> Option<&'a str> {
-        self.group.failure.as_deref()
+        self.group.failure()
     }
 
     /// How many families it holds, the push times included.
     pub fn holding_count(&self) -> usize {
-        self.group.holdings.len()
+        self.held().len()
     }
 
     /// The length of its lines in the exposition, push times included, bytes. Looks up each of its families.
     pub fn bytes(&self) -> u64 {
         let Store { catalog, pages, .. } = self.store;
-        let stands = self.group.holdings.iter().filter(|holding| holding.home.is_some());
+        let stands = catalog.holdings(self.id).filter(|holding| holding.home.is_some());
         let entries = stands.map(|holding| Entry { family: holding.family, group: self.id });
         entries.flat_map(|entry| pages.text(catalog, entry)).map(|text| text.len() as u64).sum()
     }
 
     /// How many families were pushed to it; the push times are not counted.
     pub fn family_count(&self) -> usize {
-        self.pushed_holdings().len()
+        self.pushed_families().len()
     }
 
     /// How many metrics they have: series, histograms and summaries.
     pub fn metric_count(&self) -> u64 {
-        self.pushed_holdings().iter().map(|holding| u64::from(holding.metrics)).sum()
+        self.pushed_families().iter().map(|held| u64::from(held.content.metrics)).sum()
     }
 
     /// What it holds now.
     pub fn snapshot(&self) -> GroupSnapshot {
-        let mut families: Vec<_> = self.group.holdings.iter().map(|holding| self.family(holding)).collect();
+        let mut families: Vec<_> = self.store.catalog.holdings(self.id).map(|holding| self.family(holding)).collect();
         families.sort_unstable_by(|left, right| left.name.cmp(&right.name));
-        let Group { key, pushed, failed, failure, has_quoted_names, .. } = self.group;
-        let (key, failure) = (key.clone(), failure.clone());
-        let (pushed, failed, has_quoted_names) = (*pushed, *failed, *has_quoted_names);
-        GroupSnapshot { key, pushed, failed, failure, has_quoted_names, families }
+        GroupSnapshot {
+            key: self.group.key.clone(),
+            pushed: self.pushed(),
+            failed: self.failed(),
+            failure: self.failure().map(Box::from),
+            has_quoted_names: self.store.catalog.outline(self.id).has_quoted_names,
+            families,
+        }
     }
 
     /// Every group holds the push times, which have the lowest ids.
-    fn pushed_holdings(&self) -> &'a [Holding] {
-        self.group.holdings.get(2..).unwrap_or_default()
+    fn pushed_families(&self) -> &'a [Held] {
+        self.held().get(2..).unwrap_or_default()
     }
 
-    fn family(&self, holding: &Holding) -> FamilyView {
+    fn held(&self) -> &'a [Held] {
+        &self.store.catalog.outline(self.id).held
+    }
+
+    fn family(&self, holding: Holding<'_>) -> FamilyView {
         let store = self.store;
         let family = store.catalog.family(holding.family);
         let entry = Entry { family: holding.family, group: self.id };
         let is_own = holding.family <= FamilyId::FAILURE_TIME;
         FamilyView {
             name: Rc::clone(&family.name),
-            kind: holding.kind,
+            kind: holding.content.kind,
             help: if is_own { family.help.clone() } else { holding.help.clone() },
             is_help_shown: holding.help.is_some() && holding.help == family.help,
-            metrics: holding.metrics,
+            metrics: holding.content.metrics,
             written: holding.written,
             details: store.details.block(entry),
             notes: store.notes.get(&entry).cloned(),
@@ -159,7 +169,7 @@ impl GroupSnapshot {
 pub struct FamilyView {
     name: Rc<str>,
     kind: Kind,
-    help: Option<Rc<[u8]>>,
+    help: Option<Help>,
     is_help_shown: bool,
     metrics: u32,
     written: Timestamp,
@@ -181,7 +191,7 @@ impl FamilyView {
 
     /// The help text pushed to this group, if any.
     pub fn help(&self) -> Option<&[u8]> {
-        self.help.as_deref()
+        self.help.as_ref().map(Help::text)
     }
 
     /// Whether that help text is the one that the exposition shows.

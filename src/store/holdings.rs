@@ -1,0 +1,374 @@
+//! What each group holds: the outline that it may share with others, and its own homes and times in the order of that.
+
+use std::ops::Deref;
+
+use super::catalog::{Catalog, Group};
+use super::entry::{Entry, FamilyId, GroupId, Home, PageId};
+use super::outline::{Content, Held, Help, Outline};
+use super::times::PushTime;
+use crate::model::sample::Kind;
+use crate::model::time::Timestamp;
+
+/// What one group holds of one family.
+#[derive(Clone, Copy, Debug)]
+pub struct Holding<'a> {
+    held: &'a Held,
+    /// Where its entry stands; `None` if it has no metrics, and while a push is being applied.
+    pub home: Option<Home>,
+    /// Time of the push that wrote it.
+    pub written: Timestamp,
+}
+
+impl Deref for Holding<'_> {
+    type Target = Held;
+
+    fn deref(&self) -> &Held {
+        self.held
+    }
+}
+
+/// Where an entry of a group stands, if it does: an `Option` would take half as much again, and these are many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place(Home);
+
+impl Place {
+    const NOWHERE: Self = Self(Home { page: PageId(u32::MAX), slot: 0 });
+
+    /// The home, if it is one.
+    pub fn home(self) -> Option<Home> {
+        (self != Self::NOWHERE).then_some(self.0)
+    }
+}
+
+/// What few groups have.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Rare {
+    /// Time of the last refused push, zero if there was none.
+    failed: Timestamp,
+    /// Why that push was refused, cut short.
+    failure: Option<Box<str>>,
+    /// When each holding was written, in the order of the outline; nothing if all were [`Group::usually_written`].
+    written: Vec<Timestamp>,
+}
+
+impl Group {
+    /// Time of the last refused push, zero if there was none.
+    pub fn failed(&self) -> Timestamp {
+        self.rare.as_ref().map_or(Timestamp::default(), |rare| rare.failed)
+    }
+
+    /// Why that push was refused, cut short; `None` if there was none.
+    pub fn failure(&self) -> Option<&str> {
+        self.rare.as_ref()?.failure.as_deref()
+    }
+
+    /// When the holding at a place was written, as far as nobody knows better: all by the last push, and a push time
+    /// that is still zero by the first.
+    fn usually_written(&self, at: usize) -> Timestamp {
+        let is_failure_time = at == FamilyId::FAILURE_TIME.0 as usize;
+        let time = if is_failure_time { self.failed() } else { self.pushed };
+        if time == Timestamp::default() { self.created } else { time }
+    }
+
+    fn own_times(&self) -> &[Timestamp] {
+        self.rare.as_ref().map_or(&[], |rare| &rare.written)
+    }
+
+    fn written(&self, at: usize) -> Timestamp {
+        self.own_times().get(at).copied().unwrap_or_else(|| self.usually_written(at))
+    }
+
+    /// Notes when holdings at these places were written, beside another change of its times.
+    fn rewrite(&mut self, change: impl FnOnce(&mut Self), times: impl Iterator<Item = (usize, Timestamp)>) {
+        let known = self.rare.as_mut().map(|rare| std::mem::take(&mut rare.written)).filter(|known| !known.is_empty());
+        let mut written = known.unwrap_or_else(|| (0..self.places.len()).map(|at| self.usually_written(at)).collect());
+        change(self);
+        times.for_each(|(at, time)| written[at] = time);
+        self.set_written(written);
+    }
+
+    fn set_written(&mut self, written: Vec<Timestamp>) {
+        let is_usual = written.iter().enumerate().all(|(at, time)| *time == self.usually_written(at));
+        if !is_usual {
+            self.rare.get_or_insert_default().written = written;
+        } else if self.rare.as_deref().is_some_and(|rare| *rare == Rare::default()) {
+            self.rare = None;
+        }
+    }
+}
+
+impl Catalog {
+    // ---- reading ----
+
+    /// The outline of a group.
+    pub fn outline(&self, group: GroupId) -> &Outline {
+        self.outlines.get(self.group(group).outline)
+    }
+
+    /// What a group holds, sorted by family.
+    pub fn holdings(&self, id: GroupId) -> impl ExactSizeIterator<Item = Holding<'_>> {
+        let group = self.group(id);
+        let held = self.outline(id).held.iter().enumerate();
+        held.map(|(at, held)| Holding { held, home: group.places[at].home(), written: group.written(at) })
+    }
+
+    /// What a group holds of a family, and where that stands.
+    pub fn holding(&self, entry: Entry) -> Option<(&Held, Option<Home>)> {
+        let group = self.group(entry.group);
+        let outline = self.outlines.get(group.outline);
+        outline.position(entry.family).map(|at| (&outline.held[at], group.places[at].home()))
+    }
+
+    /// What a group holds of a family.
+    pub fn held(&self, entry: Entry) -> Option<&Held> {
+        let outline = self.outline(entry.group);
+        outline.position(entry.family).map(|at| &outline.held[at])
+    }
+
+    /// Where an entry of a group stands.
+    pub(super) fn place(&self, entry: Entry) -> Option<Home> {
+        self.holding(entry)?.1
+    }
+
+    // ---- changing what is held ----
+
+    /// Notes where an entry of a group stands from now on.
+    pub(super) fn set_place(&mut self, entry: Entry, home: Option<Home>) {
+        let group = &mut self.groups[entry.group.0 as usize];
+        let at = self.outlines.get(group.outline).position(entry.family).expect("only held families have entries");
+        let place = home.map_or(Place::NOWHERE, Place);
+        match (std::mem::replace(&mut group.places[at], place).home().is_some(), home.is_some()) {
+            (false, true) => self.family_mut(entry.family).shown += 1,
+            (true, false) => self.family_mut(entry.family).shown -= 1,
+            (true, true) | (false, false) => {}
+        }
+    }
+
+    /// Notes the content of an entry that a group, not the gateway itself, holds; whether the kind changes that is shown
+    /// of its family.
+    pub fn set_content(&mut self, entry: Entry, content: Content) -> bool {
+        let old = self.held(entry).expect("only families that are held are changed").content;
+        if old == content {
+            return false;
+        }
+        self.change_held(entry).content = content;
+        self.series = self.series + u64::from(content.lines) - u64::from(old.lines);
+        old.kind != content.kind && self.change_kind(entry.family, old.kind, content.kind)
+    }
+
+    /// Notes the help text that a family was pushed with to a group.
+    pub fn set_help(&mut self, entry: Entry, help: Option<Help>) {
+        let held = self.held(entry).expect("only families that are held are changed");
+        if held.help.is_none() && help.is_none() {
+            return;
+        }
+        let new = help_bytes(help.as_ref());
+        let old = std::mem::replace(&mut self.change_held(entry).help, help);
+        self.bytes = self.bytes + new - help_bytes(old.as_ref());
+    }
+
+    /// Notes whether names in the lines of a group may be quoted; whether that was so before.
+    pub fn set_quoted_names(&mut self, group: GroupId, has_quoted_names: bool) -> bool {
+        let was = self.outline(group).has_quoted_names;
+        if was != has_quoted_names {
+            self.change_outline(group).has_quoted_names = has_quoted_names;
+        }
+        was
+    }
+
+    /// Adds families to those that a group holds; their text is still to be written. [`Catalog::share_outline`] ends such
+    /// changes.
+    pub fn add_holdings(&mut self, id: GroupId, families: &[(FamilyId, Kind)]) {
+        for (family, kind) in families {
+            self.enter_holder(*family, id, *kind);
+        }
+        let new = |(family, kind): &(FamilyId, Kind)| {
+            let content = Content { kind: *kind, metrics: 1, lines: 0 };
+            let held = Held { family: *family, content, help: None };
+            (held, Place::NOWHERE, Timestamp::default())
+        };
+        self.reorder(id, |mut all| {
+            all.extend(families.iter().map(new));
+            // Two sorted parts: the stable sort joins them in one go.
+            all.sort_by_key(|(held, ..)| held.family);
+            all
+        });
+    }
+
+    /// Removes families, sorted, from a group that holds them all, and whose entries are gone.
+    pub fn drop_holdings(&mut self, id: GroupId, families: &[FamilyId]) {
+        let mut gone = Vec::new();
+        // In one go: taking them out one by one would move the others each time.
+        self.reorder(id, |all| {
+            let (dropped, kept) = all.into_iter().partition(|(held, ..)| families.binary_search(&held.family).is_ok());
+            gone = dropped;
+            kept
+        });
+        for (held, ..) in gone {
+            self.series -= u64::from(held.content.lines);
+            self.bytes -= help_bytes(held.help.as_ref());
+            self.leave_holder(held.family, id, held.content.kind);
+        }
+    }
+
+    /// To be called when what a group holds has changed: it shares its outline with those that hold the same.
+    pub fn share_outline(&mut self, group: GroupId) {
+        self.outlines.share(&mut self.groups[group.0 as usize].outline);
+    }
+
+    fn change_outline(&mut self, group: GroupId) -> &mut Outline {
+        self.outlines.change(&mut self.groups[group.0 as usize].outline)
+    }
+
+    fn change_held(&mut self, entry: Entry) -> &mut Held {
+        let outline = self.change_outline(entry.group);
+        let at = outline.position(entry.family).expect("only families that are held are changed");
+        &mut outline.held[at]
+    }
+
+    /// Changes which families a group holds.
+    fn reorder(&mut self, id: GroupId, change: impl FnOnce(Vec<Row>) -> Vec<Row>) {
+        let group = &mut self.groups[id.0 as usize];
+        let outline = self.outlines.change(&mut group.outline);
+        let has_own_times = !group.own_times().is_empty();
+        let rows = std::mem::take(&mut outline.held).into_iter().enumerate();
+        let rows = change(rows.map(|(at, held)| (held, group.places[at], group.written(at))).collect());
+        group.places = rows.iter().map(|(_, place, _)| *place).collect();
+        if has_own_times {
+            group.set_written(rows.iter().map(|(.., written)| *written).collect());
+        }
+        outline.held = rows.into_iter().map(|(held, ..)| held).collect();
+    }
+
+    // ---- times ----
+
+    /// Notes a push to a group that was accepted, with these families, sorted; all are held.
+    pub fn note_push(&mut self, id: GroupId, families: impl ExactSizeIterator<Item = FamilyId> + Clone, at: Timestamp) {
+        let group = &mut self.groups[id.0 as usize];
+        let outline = self.outlines.get(group.outline);
+        if group.own_times().is_empty() && outline.is_of(families.clone()) {
+            group.pushed = at;
+            return;
+        }
+        let families = families.chain([FamilyId::PUSH_TIME]).filter_map(|family| outline.position(family));
+        group.rewrite(|group| group.pushed = at, families.map(|place| (place, at)));
+    }
+
+    /// Notes a push to a group that was refused, and why.
+    pub fn note_refusal(&mut self, id: GroupId, reason: Box<str>, at: Timestamp) {
+        let group = self.group_mut(id);
+        let change = |group: &mut Group| {
+            let rare = group.rare.get_or_insert_default();
+            (rare.failed, rare.failure) = (at, Some(reason));
+        };
+        if group.own_times().is_empty() {
+            change(group);
+        } else {
+            group.rewrite(change, [(FamilyId::FAILURE_TIME.0 as usize, at)].into_iter());
+        }
+    }
+
+    /// Sets what the push times of a group are, and when they were written.
+    pub fn set_push_times(&mut self, id: GroupId, pushed: PushTime, failed: PushTime) {
+        let change = |group: &mut Group| {
+            let is_failed = failed.value != Timestamp::default();
+            group.pushed = pushed.value;
+            group.created = if is_failed { pushed.written } else { failed.written };
+            if is_failed || group.rare.is_some() {
+                group.rare.get_or_insert_default().failed = failed.value;
+            }
+        };
+        let times = [(FamilyId::PUSH_TIME, pushed), (FamilyId::FAILURE_TIME, failed)];
+        let times = times.into_iter().map(|(family, time)| (family.0 as usize, time.written));
+        self.group_mut(id).rewrite(change, times);
+    }
+
+    /// Sets when families of a group were written, and why the last refused push was.
+    pub fn set_written(
+        &mut self,
+        id: GroupId,
+        families: impl Iterator<Item = (FamilyId, Timestamp)>,
+        failure: Option<&str>,
+    ) {
+        let group = &mut self.groups[id.0 as usize];
+        let outline = self.outlines.get(group.outline);
+        let families = families.filter_map(|(family, time)| Some((outline.position(family)?, time)));
+        let change = |group: &mut Group| {
+            if failure.is_some() {
+                group.rare.get_or_insert_default().failure = failure.map(Box::from);
+            }
+        };
+        group.rewrite(change, families);
+    }
+}
+
+/// What a group holds of a family, where that stands, and when it was written.
+type Row = (Held, Place, Timestamp);
+
+/// What a help text is counted with, bytes.
+pub fn help_bytes(help: Option<&Help>) -> u64 {
+    help.map_or(0, |help| help.text().len() as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::random::Random;
+    use crate::store::naive::{Push, PushedFamily, feed};
+    use crate::store::{GroupKey, Mode, Staged, Store};
+
+    const NAMES: [&str; 4] = ["a", "b", "c", "d"];
+
+    /// When each family of a group was written, whatever pushes and refusals came in which order.
+    #[test]
+    fn families_know_when_they_were_written() {
+        let (mut store, mut staged, mut random) = (Store::new(), Staged::default(), Random::for_test(11));
+        let key = GroupKey::new([("job", "j")]);
+        let mut expected: BTreeMap<&str, i64> = BTreeMap::new();
+        for at in 1..2000 {
+            if random.one_in(50) {
+                assert_eq!(store.delete(&key), !expected.is_empty());
+                expected.clear();
+                continue;
+            }
+            let is_replace = random.one_in(3);
+            let has_timestamp = random.one_in(8);
+            let one_of = [1, 2, 4][random.index(3)];
+            let names: Vec<_> = NAMES.into_iter().filter(|_| random.one_in(one_of) || has_timestamp).collect();
+            push(&mut store, &mut staged, &names, is_replace, has_timestamp, at);
+            if expected.is_empty() {
+                expected.extend([("push_time_seconds", at), ("push_failure_time_seconds", at)]);
+            }
+            if has_timestamp {
+                expected.insert("push_failure_time_seconds", at);
+            } else {
+                expected.retain(|name, _| !is_replace || names.contains(name) || name.starts_with("push_"));
+                expected.extend(names.into_iter().chain(["push_time_seconds"]).map(|name| (name, at)));
+            }
+            let snapshot = store.group(&key).expect("it was pushed").snapshot();
+            let found: BTreeMap<_, _> = snapshot.families.iter().map(|f| (f.name(), f.written().0)).collect();
+            assert_eq!(found, expected, "{at}");
+            let group = store.catalog.find_group(&key).expect("it was pushed");
+            let rare = store.catalog.group(group).rare.as_deref();
+            assert!(rare.is_none_or(|rare| *rare != Rare::default()), "nothing is kept that says nothing");
+        }
+    }
+
+    fn push(store: &mut Store, staged: &mut Staged, names: &[&str], is_replace: bool, has_timestamp: bool, at: i64) {
+        let families = names.iter().map(|name| PushedFamily {
+            name: (*name).to_owned(),
+            kind: Kind::Gauge,
+            help: None,
+            metrics: vec![(Vec::new(), at)],
+        });
+        let (labels, families) = (vec![("job".to_owned(), "j".to_owned())], families.collect());
+        let push = Push { labels, families, is_replace, has_timestamp, is_interleaved: false, is_whole: false };
+        feed(staged, &push);
+        let mode = if is_replace { Mode::Replace } else { Mode::Merge };
+        assert_eq!(store.push(staged, mode, Timestamp(at)).is_err(), has_timestamp);
+        staged.clear();
+        store.verify();
+    }
+}
