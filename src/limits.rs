@@ -42,8 +42,9 @@ pub const FAMILY_BUFFERED_BYTES_MAX: usize = 256 << 10;
 /// moving half a page on a change of length costs less than a system call.
 pub const PAGE_BYTES: usize = 32 << 10;
 
-/// Steps in which the memory of a page grows, bytes.
-pub const PAGE_STEP_BYTES: usize = 4 << 10;
+/// Steps in which the memory of a page grows, bytes: a page has a fifteenth more than its text on average. Half the step
+/// would save a percent of the whole, and make pages move twice as often while they are filled.
+pub const PAGE_STEP_BYTES: usize = 2 << 10;
 
 /// Slots by which the directory of a page grows, beside an eighth of what it has.
 pub const SLOTS_STEP: usize = 4;
