@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use yaml_events::{Event, Events, ScalarStyle};
+use pushgateway_yaml::{Event, Events, ScalarStyle};
 
 use super::ConfigError;
 use crate::limits::CONFIG_DEPTH_MAX;
