@@ -596,15 +596,13 @@ impl App {
         if is_gzip { reply.header("Content-Encoding", "gzip") } else { reply }
     }
 
-    /// Compresses a page of a scrape unless it is compressed; how much text that was, bytes.
+    /// Compresses what is not yet compressed of a page of a scrape; how much text that was, bytes.
     pub fn compress(&mut self, page: &PageText) -> usize {
-        if !self.deflater.compress(page) {
-            return 0;
-        }
-        if !page.is_own() {
+        let bytes = self.deflater.compress(page);
+        if bytes > 0 && !page.is_own() {
             self.telemetry.count_compressed_page();
         }
-        page.len()
+        bytes
     }
 
     /// The answer to scrapes of an inconsistent store (SPEC 6.4).

@@ -3,6 +3,7 @@
 pub mod coding;
 pub mod config;
 pub mod convert;
+pub mod deflate;
 pub mod gob;
 pub mod grouping;
 pub mod http;

@@ -61,9 +61,32 @@ pub const PAGE_SPARSE_BYTES: usize = PAGE_BYTES / 4;
 /// Most text of two pages that are joined, bytes: leaves room, so that the next push does not split them again.
 pub const PAGE_MERGE_BYTES_MAX: usize = PAGE_BYTES / 4 * 3;
 
-/// How hard pages are compressed, of 9. Measured on pages of typical series, on one core: level 1 makes 820 MB/s at a
-/// seventh of the size, 2 590 MB/s at a tenth, 3 310 MB/s for 2 % less; a page is compressed once per change.
-pub const DEFLATE_LEVEL: u32 = 2;
+/// Text of a page that is compressed by itself, bytes, but for entries that are longer: half of what a changed entry costs
+/// the next scrape. Each such segment takes 16 bytes beside the page.
+pub const SEGMENT_BYTES: usize = 1 << 10;
+
+/// Entries before a segment that it may refer to, bytes, beside the one right before it: what changes in them outdates it.
+/// With half as many, texts that are not very regular take a tenth more.
+pub const SEGMENT_HISTORY_BYTES: usize = 1 << 10;
+
+/// How far back a compressed page refers to its text, bytes, even within a long entry: farther, lines are not more alike and
+/// their distances take more bits.
+pub const COPY_DISTANCE_MAX: usize = 4 << 10;
+
+/// Longest code of a symbol in compressed pages, bits, so that code and length fit in two bytes. Deflate allows 15.
+pub const DEFLATE_CODE_BITS_MAX: usize = 12;
+
+/// Codes of other pages that are tried on a new one: neighbours hold much the same, and a code takes 700 bytes.
+pub const DEFLATE_CODES_RECENT: usize = 4;
+
+/// What more the codes of another page may take than codes made for a page, one part of so many, before a page gets its own.
+pub const DEFLATE_CODE_SLACK: u64 = 32;
+
+/// How often the length of a page is compressed in parts before it is made anew, all of it in codes for what it has become.
+pub const DEFLATE_CODE_LIFE: u32 = 8;
+
+/// The part of a page that codes are made for, one of so many bytes.
+pub const DEFLATE_SAMPLED_PART: usize = 4;
 
 /// Errors spelled out in the answer to an inconsistent push; the rest is only counted.
 pub const ERRORS_LISTED_MAX: usize = 20;
@@ -452,5 +475,7 @@ const _: () = {
         "positions in heads are 32 bits"
     );
     assert!(RECEIVED_BYTES_DEFAULT >= 2 * BODY_BYTES_DEFAULT, "a body that is allowed can be received");
+    assert!(COPY_DISTANCE_MAX <= 32 << 10, "deflate can tell the distance");
+    assert!(SEGMENT_HISTORY_BYTES <= COPY_DISTANCE_MAX, "all of the history can be referred to");
     assert!(PAGE_BYTES <= 1 << 16, "offsets inside a page fit in 16 bits and one");
 };

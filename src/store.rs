@@ -10,6 +10,7 @@ mod check;
 mod checksum;
 mod compound;
 mod compress;
+mod deflate;
 mod detail;
 mod discard;
 mod entry;
@@ -25,6 +26,7 @@ mod refusal;
 mod restore;
 mod room;
 mod staged;
+mod text;
 mod times;
 mod view;
 mod whole;
@@ -45,7 +47,9 @@ use entry::EntryText;
 use outline::{Content, Held, Help};
 use pages::Pages;
 
-pub use compress::{Deflater, MEMBER_HEADER, MEMBER_TRAILER_BYTES, PageText};
+pub use compress::{Deflater, MEMBER_HEADER, MEMBER_TRAILER_BYTES};
+#[cfg(any(test, feature = "fuzz"))]
+pub use deflate::deflated_in_segments;
 pub use entry::{Entry, FamilyId, GroupId};
 pub use key::GroupKey;
 pub use pages::{Size, Snapshot};
@@ -54,6 +58,7 @@ pub use refusal::Refusal;
 pub use restore::{StoredFamily, StoredGroup};
 pub use room::Usage;
 pub use staged::{LineNote, RESERVED_NAMES, Remark, Staged};
+pub use text::PageText;
 pub use times::PushTime;
 pub use view::{FamilyView, GroupSnapshot, GroupView, LineCursor, Lines};
 

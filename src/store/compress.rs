@@ -1,19 +1,30 @@
 //! The compressed form of pages: each text keeps its own deflate run, and runs one behind the other make a gzip member.
 //!
-//! A run (RFC 1951) refers to nothing before it and ends on a byte boundary, with a sync flush. So a change of one page
-//! costs one run, and a scrape is a header, the runs as they stand, and a trailer (RFC 1952). Runs are made when
-//! somebody asks; who may make how many at a time is the caller's business.
+//! A run (RFC 1951) refers to nothing before it and ends on a byte boundary. So a scrape is a header, the runs as they
+//! stand, and a trailer (RFC 1952). Runs are made when somebody asks; who may make how many at a time is the caller's
+//! business.
+//!
+//! A run is one block. Its bits are those of segments, one behind the other, each of some whole entries; a segment refers
+//! to itself and to the few entries before it. So a change of an entry outdates the segment that it is in, and the next if
+//! that begins soon behind it; the bits of all others are copied to where they now belong.
+//!
+//! ```text
+//! text: | entry | entry | entry || entry (changed) || entry | entry || entry | entry | ...
+//! run:  head |     good          |    outdated      |   outdated     |    good        | ... end
+//! ```
 
-use std::cell::{Cell, OnceCell};
 use std::fmt;
-use std::ops::Deref;
+use std::ops::Range;
 use std::rc::Rc;
-
-use flate2::{Compress, Compression, FlushCompress, Status};
 
 use super::Snapshot;
 use super::checksum::Checksum;
-use crate::limits::{DEFLATE_LEVEL, PAGE_BYTES};
+use super::deflate::{self, Bits, Code, Counts, Matcher, WRITTEN_BYTES_MAX, Writer};
+use super::text::PageText;
+use crate::limits::{
+    COPY_DISTANCE_MAX, DEFLATE_CODE_LIFE, DEFLATE_CODE_SLACK, DEFLATE_CODES_RECENT, DEFLATE_SAMPLED_PART, PAGE_BYTES,
+    SEGMENT_BYTES, SEGMENT_HISTORY_BYTES,
+};
 
 /// The beginning of a gzip member: no name, no time, an unknown system.
 pub const MEMBER_HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
@@ -24,92 +35,195 @@ pub const MEMBER_TRAILER_BYTES: usize = 10;
 /// An empty final block.
 const LAST_BLOCK: [u8; 2] = [3, 0];
 
-/// The text of a page, shared by the page and the snapshots of it.
+/// A compressed text.
 #[derive(Debug)]
-pub struct PageText {
-    bytes: Vec<u8>,
-    is_own: bool,
-    /// Invariant: made from `bytes` as they are.
-    run: OnceCell<Run>,
-    /// Set once no page has this text any more, while somebody still reads it: how much that is, bytes, and where it is
-    /// counted.
-    replaced: OnceCell<(usize, Meter)>,
-}
-
-/// How many bytes texts hold that no page has any more. Shared by those texts, as each is let go of by whoever happens to
-/// have read it last.
-#[derive(Clone, Debug, Default)]
-pub struct Meter(Rc<Cell<usize>>);
-
-impl Meter {
-    /// The number.
-    pub fn bytes(&self) -> usize {
-        self.0.get()
-    }
-
-    /// Takes note that a page lets go of a text; who reads it keeps it.
-    pub(super) fn release(&self, text: Rc<PageText>) {
-        if Rc::strong_count(&text) > 1 {
-            let bytes = text.bytes.capacity() + text.run().map_or(0, <[u8]>::len);
-            if text.replaced.set((bytes, self.clone())).is_ok() {
-                self.0.set(self.0.get() + bytes);
-            }
-        }
-    }
-}
-
-impl Drop for PageText {
-    fn drop(&mut self) {
-        if let Some((bytes, meter)) = self.replaced.get() {
-            meter.0.set(meter.0.get() - bytes);
-        }
-    }
-}
-
-/// Compressed text.
-#[derive(Debug)]
-struct Run {
-    deflated: Box<[u8]>,
+pub struct Run {
+    form: Form,
     /// Of the text.
     checksum: Checksum,
 }
 
-impl PageText {
-    /// A text without a run.
-    pub fn new(bytes: Vec<u8>, is_own: bool) -> Self {
-        Self { bytes, is_own, run: OnceCell::new(), replaced: OnceCell::new() }
+impl Run {
+    /// What is sent.
+    pub fn deflated(&self) -> &[u8] {
+        &self.form.deflated
     }
 
-    /// The text, to change it; the run is dropped.
-    pub(super) fn bytes_mut(&mut self) -> &mut Vec<u8> {
-        self.run.take();
-        &mut self.bytes
+    /// Its parts.
+    pub fn form(&self) -> &Form {
+        &self.form
     }
 
-    /// Whether these are the gateway's own lines, which change with every scrape.
-    pub fn is_own(&self) -> bool {
-        self.is_own
+    /// The same, to outdate some.
+    pub fn into_form(self) -> Form {
+        self.form
     }
 
-    /// The deflate run, once it was made.
-    pub fn run(&self) -> Option<&[u8]> {
-        self.run.get().map(|run| &*run.deflated)
+    /// Memory that it takes beside codes, which are shared.
+    pub fn held_bytes(&self) -> usize {
+        self.form.held_bytes()
     }
 
-    /// Panics if there is a run of another text.
+    /// Panics if it is not that of this text.
     #[cfg(any(test, feature = "fuzz"))]
-    pub(super) fn verify(&self) {
-        let Some(run) = self.run.get() else { return };
-        assert_eq!(run.checksum, Checksum::of(&self.bytes), "a run outlived its text");
+    pub fn verify(&self, text: &[u8]) {
+        assert_eq!(self.checksum, Checksum::of(text), "a run outlived its text");
+        let mut block = self.form.deflated.to_vec();
+        block.extend_from_slice(&LAST_BLOCK);
+        assert!(inflated(&block) == text, "a run is that of another text");
+        assert!(self.form.segments.iter().all(|segment| segment.checksum.is_some()));
     }
 }
 
-impl Deref for PageText {
-    type Target = [u8];
+/// A compressed text in its parts, of which some may be outdated.
+#[derive(Clone, Debug)]
+pub struct Form {
+    deflated: Box<[u8]>,
+    /// Where the bits of the first segment start.
+    first_bit: usize,
+    code: Rc<Code>,
+    /// How long the text was when the code was chosen, and how much of it was compressed since, bytes.
+    chosen_bytes: u32,
+    remade_bytes: u32,
+    /// Invariant: together as long as the text, or none if the text is stored as it is.
+    segments: Vec<Segment>,
+}
 
-    fn deref(&self) -> &[u8] {
-        &self.bytes
+/// Some entries that are compressed together.
+#[derive(Clone, Copy, Debug)]
+struct Segment {
+    text_bytes: u32,
+    /// What it has of the deflated bits, good or not.
+    bits: u32,
+    /// The CRC-32 of the text; none if the bits are outdated.
+    checksum: Option<u32>,
+}
+
+impl Form {
+    /// Memory that it takes beside its code, which is shared.
+    pub fn held_bytes(&self) -> usize {
+        self.deflated.len() + self.segments.capacity() * size_of::<Segment>()
     }
+
+    /// Whether enough of a text of this length is good to be kept, and the code still that of such a text.
+    fn is_worth_keeping(&self, text_bytes: usize) -> bool {
+        let good = self.segments.iter().filter(|segment| segment.checksum.is_some());
+        good.map(|segment| segment.text_bytes as usize).sum::<usize>() >= text_bytes / 2
+            && self.chosen_bytes as usize * 2 >= text_bytes
+            && self.remade_bytes / DEFLATE_CODE_LIFE <= text_bytes as u32
+    }
+
+    /// Whether any segment is good.
+    pub fn is_useful(&self) -> bool {
+        self.segments.iter().any(|segment| segment.checksum.is_some())
+    }
+
+    /// Takes note that an entry which was at `range`, or one that goes there, now has `bytes`; `starts` are those of
+    /// entries before that.
+    pub fn splice(&mut self, starts: &[u16], range: Range<usize>, bytes: usize) {
+        let Range { start, end } = range;
+        let (mut at, mut is_noted) = (0, false);
+        for segment in &mut self.segments {
+            let segment_end = at + segment.text_bytes as usize;
+            if !is_noted && start < segment_end {
+                segment.text_bytes = (segment_end - at - (end - start) + bytes) as u32;
+                (segment.checksum, is_noted) = (None, true);
+            } else if at >= end + COPY_DISTANCE_MAX {
+                break;
+            } else if at >= end && history(starts, at) < end {
+                segment.checksum = None;
+            }
+            at = segment_end;
+        }
+        if !is_noted {
+            self.append_text(bytes);
+        }
+    }
+
+    /// Takes note of text behind what there is.
+    pub fn append_text(&mut self, bytes: usize) {
+        match self.segments.last_mut() {
+            Some(last) if last.checksum.is_none() => last.text_bytes += bytes as u32,
+            _ => self.segments.push(Segment { text_bytes: bytes as u32, bits: 0, checksum: None }),
+        }
+    }
+
+    /// Parts with what belongs to the text from `cut` on, where an entry starts; none if no part of that is good.
+    pub fn split_off(&mut self, starts: &[u16], cut: usize) -> Option<Self> {
+        let (mut at, mut bit, mut index) = (0, self.first_bit, 0);
+        while at < cut {
+            at += self.segments[index].text_bytes as usize;
+            bit += self.segments[index].bits as usize;
+            index += 1;
+        }
+        let mut segments = Vec::with_capacity(self.segments.len() - index + 1);
+        if at > cut {
+            let straddling = &mut self.segments[index - 1];
+            straddling.text_bytes -= (at - cut) as u32;
+            straddling.checksum = None;
+            segments.push(Segment { text_bytes: (at - cut) as u32, bits: 0, checksum: None });
+        }
+        for segment in &self.segments[index..] {
+            let checksum = segment.checksum.filter(|_| history(starts, at) >= cut);
+            segments.push(Segment { checksum, ..*segment });
+            at += segment.text_bytes as usize;
+        }
+        self.segments.truncate(index);
+        self.segments.shrink_to_fit();
+        let deflated = self.deflated[bit / 8..].into();
+        self.deflated = self.deflated[..bit.div_ceil(8)].into();
+        let right = Self { deflated, first_bit: bit % 8, code: Rc::clone(&self.code), segments, ..*self };
+        right.is_useful().then_some(right)
+    }
+
+    /// Adds the parts of a text of this length that comes behind this one.
+    pub fn append(&mut self, other: &Self, text_bytes: usize) {
+        if !Rc::ptr_eq(&self.code, &other.code) || !other.is_useful() {
+            return self.append_text(text_bytes);
+        }
+        let used: usize = self.first_bit + self.segments.iter().map(|segment| segment.bits as usize).sum::<usize>();
+        let gap = self.deflated.len() * 8 - used + other.first_bit;
+        self.segments.push(Segment { text_bytes: 0, bits: gap as u32, checksum: None });
+        self.segments.extend_from_slice(&other.segments);
+        self.deflated = [&*self.deflated, &other.deflated].concat().into();
+    }
+
+    /// Panics if a good segment is not that of its text.
+    #[cfg(any(test, feature = "fuzz"))]
+    pub fn verify(&self, text: &[u8]) {
+        let (mut at, mut bit) = (0, self.first_bit);
+        for segment in &self.segments {
+            let (text_bytes, bits) = (segment.text_bytes as usize, segment.bits as usize);
+            if let Some(checksum) = segment.checksum {
+                let expected = &text[at..at + text_bytes];
+                assert_eq!(checksum, Checksum::of(expected).sum(), "a segment outlived its text");
+                // What it may refer to, stored, and then the segment as a block of its own.
+                let history = &text[at.saturating_sub(COPY_DISTANCE_MAX)..at];
+                let mut block = deflate::stored(history);
+                let mut own = Bits::default();
+                self.code.begin(&mut own);
+                own.append(&self.deflated, bit, bits);
+                self.code.end(&mut own);
+                block.extend_from_slice(own.bytes());
+                block.extend_from_slice(&LAST_BLOCK);
+                assert!(inflated(&block)[history.len()..] == *expected, "a segment is that of another text");
+            }
+            (at, bit) = (at + text_bytes, bit + bits);
+        }
+        assert!(self.segments.is_empty() || (at == text.len() && bit <= self.deflated.len() * 8));
+    }
+}
+
+/// What a deflate stream holds, by a library.
+#[cfg(any(test, feature = "fuzz"))]
+fn inflated(stream: &[u8]) -> Vec<u8> {
+    use std::io::Read;
+
+    let mut text = Vec::new();
+    let mut decoder = flate2::bufread::DeflateDecoder::new(stream);
+    decoder.read_to_end(&mut text).expect("it is deflate");
+    assert!(decoder.into_inner().is_empty(), "it is one stream");
+    text
 }
 
 impl Snapshot {
@@ -131,9 +245,19 @@ impl Snapshot {
 /// Makes runs; its working memory is used again and again.
 #[derive(Default)]
 pub struct Deflater {
-    /// A quarter of a megabyte, so there is none before somebody asks for gzip.
-    state: Option<Box<Compress>>,
-    scratch: Vec<u8>,
+    matcher: Matcher,
+    bits: Bits,
+    /// The segments that a run is made of.
+    plan: Vec<Planned>,
+    /// Codes that were made last.
+    recent: Vec<Rc<Code>>,
+}
+
+/// A segment of a run in the making.
+struct Planned {
+    text: Range<usize>,
+    /// Where its bits start in the form before, how many they are, and the checksum of its text, if that is good.
+    made: Option<(usize, usize, u32)>,
 }
 
 impl fmt::Debug for Deflater {
@@ -143,26 +267,162 @@ impl fmt::Debug for Deflater {
 }
 
 impl Deflater {
-    /// Makes the run of a text, unless it has one; whether it had none.
-    pub fn compress(&mut self, text: &PageText) -> bool {
-        let is_new = text.run.get().is_none();
-        text.run.get_or_init(|| self.run(text));
-        is_new
+    /// Makes the run of a text, unless it has one; how much text was compressed for it, bytes.
+    pub fn compress(&mut self, text: &PageText) -> usize {
+        let mut compressed = 0;
+        text.run.get_or_init(|| {
+            let outdated = text.outdated.take();
+            self.plan.clear();
+            match &outdated {
+                Some(form) if form.is_worth_keeping(text.len()) => self.plan_changes(form, text),
+                _ => cut(text, 0..text.len(), &mut self.plan),
+            }
+            let before = outdated.filter(|_| self.plan.iter().any(|planned| planned.made.is_some()));
+            let planned = self.plan.iter().filter(|planned| planned.made.is_none());
+            compressed = planned.map(|planned| planned.text.len()).sum();
+            self.run(text, before, compressed)
+        });
+        compressed
     }
 
-    fn run(&mut self, text: &[u8]) -> Run {
-        let state = self.state.get_or_insert_with(|| Box::new(Compress::new(Compression::new(DEFLATE_LEVEL), false)));
-        state.reset();
-        self.scratch.clear();
-        // Deflate adds five bytes to what it cannot compress, per block of a few KiB at least.
-        self.scratch.reserve(text.len() + text.len() / 64 + 64);
-        let status = state.compress_vec(text, &mut self.scratch, FlushCompress::Sync);
-        assert!(matches!(status, Ok(Status::Ok)) && state.total_in() == text.len() as u64, "a run fits: {status:?}");
-        assert!(self.scratch.len() < self.scratch.capacity() && self.scratch.ends_with(&[0, 0, 255, 255]));
-        let deflated = self.scratch.as_slice().into();
-        self.scratch.shrink_to(PAGE_BYTES * 2);
-        Run { deflated, checksum: Checksum::of(text) }
+    /// Keeps what is good, and cuts what lies between anew. What is good but short is made anew with it, as otherwise
+    /// segments would become ever shorter.
+    fn plan_changes(&mut self, form: &Form, text: &PageText) {
+        let (mut at, mut bit, mut changed_from) = (0, form.first_bit, 0);
+        for segment in &form.segments {
+            let end = at + segment.text_bytes as usize;
+            let is_short = changed_from < at && end - changed_from <= SEGMENT_BYTES;
+            if let Some(checksum) = segment.checksum.filter(|_| !is_short) {
+                self.plan_change(text, changed_from..at);
+                self.plan.push(Planned { text: at..end, made: Some((bit, segment.bits as usize, checksum)) });
+                changed_from = end;
+            }
+            (at, bit) = (end, bit + segment.bits as usize);
+        }
+        self.plan_change(text, changed_from..at);
     }
+
+    fn plan_change(&mut self, text: &PageText, mut range: Range<usize>) {
+        if range.is_empty() {
+            return;
+        }
+        if let Some(before) = self.plan.pop_if(|before| range.end - before.text.start <= SEGMENT_BYTES) {
+            range.start = before.text.start;
+        }
+        cut(text, range, &mut self.plan);
+    }
+
+    fn run(&mut self, text: &PageText, before: Option<Form>, compressed: usize) -> Run {
+        self.matcher.begin(text.len());
+        let code = before.as_ref().map_or_else(|| self.code_for(text), |form| Rc::clone(&form.code));
+        self.bits.clear();
+        code.begin(&mut self.bits);
+        let first_bit = self.bits.count();
+        let mut segments = Vec::with_capacity(self.plan.len());
+        let old: &[u8] = before.as_ref().map_or(&[], |form| &form.deflated);
+        // Good bits that are still to be copied, all of some segments at once, and the end of what the matcher has seen.
+        let (mut good, mut seen) = (0..0, 0);
+        for Planned { text: range, made } in &self.plan {
+            let (bits, sum) = if let Some((from, bits, sum)) = *made {
+                if good.end != from {
+                    self.bits.append(old, good.start, good.len());
+                    good = from..from;
+                }
+                good.end += bits;
+                (bits, sum)
+            } else {
+                self.bits.append(old, good.start, good.len());
+                good = 0..0;
+                let start_bit = self.bits.count();
+                let floor = history(text.starts(), range.start);
+                if seen < range.start {
+                    self.matcher.learn(text, floor..range.start);
+                }
+                seen = range.end;
+                self.bits.reserve(range.len() * WRITTEN_BYTES_MAX);
+                self.matcher.tell(text, floor, range.clone(), &mut Writer { code: &code, bits: &mut self.bits });
+                (self.bits.count() - start_bit, Checksum::of(&text[range.clone()]).sum())
+            };
+            segments.push(Segment { text_bytes: range.len() as u32, bits: bits as u32, checksum: Some(sum) });
+        }
+        self.bits.append(old, good.start, good.len());
+        code.end(&mut self.bits);
+        let parts = self.plan.iter().zip(&segments);
+        let checksum = parts.map(|(planned, segment)| (segment.checksum.unwrap_or_default(), planned.text.len()));
+        let checksum = Checksum::of_parts(checksum);
+        let mut deflated: Box<[u8]> = self.bits.bytes().into();
+        if deflated.len() > deflate::stored_bytes(text.len()) {
+            (deflated, segments) = (deflate::stored(text).into(), Vec::new());
+        }
+        self.bits.shrink_to(PAGE_BYTES * WRITTEN_BYTES_MAX);
+        let (chosen_bytes, remade_bytes) = match &before {
+            Some(form) => (form.chosen_bytes, form.remade_bytes + compressed as u32),
+            None => (text.len() as u32, 0),
+        };
+        Run { form: Form { deflated, first_bit, code, chosen_bytes, remade_bytes, segments }, checksum }
+    }
+
+    /// A code that suits a text, by a part of it.
+    fn code_for(&mut self, text: &PageText) -> Rc<Code> {
+        let mut counts = Counts::NONE;
+        let mut seen = 0;
+        let starts = (0..text.len()).step_by(SEGMENT_BYTES * DEFLATE_SAMPLED_PART);
+        for start in starts.take(PAGE_BYTES / SEGMENT_BYTES / DEFLATE_SAMPLED_PART) {
+            // As if the entry that is here were a segment.
+            let floor = history(text.starts(), entry_at(text.starts(), start));
+            self.matcher.learn(text, floor.max(seen)..start);
+            seen = text.len().min(start + SEGMENT_BYTES);
+            self.matcher.tell(text, floor, start..seen, &mut counts);
+        }
+        let code = Code::new(&counts);
+        let bits_most = code.bits(&counts) / DEFLATE_CODE_SLACK * (DEFLATE_CODE_SLACK + 1);
+        let recent = self.recent.iter().map(|code| (code.bits(&counts), code));
+        if let Some((bits, code)) = recent.min_by_key(|(bits, _)| *bits)
+            && bits <= bits_most
+        {
+            return Rc::clone(code);
+        }
+        if self.recent.len() == DEFLATE_CODES_RECENT {
+            self.recent.remove(0);
+        }
+        let code = Rc::new(code);
+        self.recent.push(Rc::clone(&code));
+        code
+    }
+}
+
+/// From where on a segment that starts at `start` may refer to text: that of the entries before it as far as they are
+/// near, and of one at least.
+fn history(starts: &[u16], start: usize) -> usize {
+    let index = starts.partition_point(|entry| usize::from(*entry) < start);
+    let Some(before) = index.checked_sub(1) else { return start };
+    let near = starts[..before].iter().rev().take_while(|entry| usize::from(**entry) + SEGMENT_HISTORY_BYTES >= start);
+    usize::from(starts[before - near.count()]).max(start.saturating_sub(COPY_DISTANCE_MAX))
+}
+
+/// Where the entry that is at `at` starts.
+fn entry_at(starts: &[u16], at: usize) -> usize {
+    let index = starts.partition_point(|start| usize::from(*start) <= at);
+    index.checked_sub(1).map_or(0, |index| usize::from(starts[index]))
+}
+
+/// Plans segments of whole entries for a part of a text.
+fn cut(text: &PageText, range: Range<usize>, plan: &mut Vec<Planned>) {
+    let Range { start: mut from, end } = range;
+    if from == end {
+        return;
+    }
+    let first = text.starts().partition_point(|start| usize::from(*start) <= from);
+    let ends = text.starts()[first..].iter().map(|start| usize::from(*start)).take_while(|start| *start < end);
+    let mut last = from;
+    for entry_end in ends.chain([end]) {
+        if entry_end - from > SEGMENT_BYTES && last > from {
+            plan.push(Planned { text: from..last, made: None });
+            from = last;
+        }
+        last = entry_end;
+    }
+    plan.push(Planned { text: from..end, made: None });
 }
 
 #[cfg(test)]
@@ -191,7 +451,8 @@ mod tests {
             let snapshot = Snapshot::of(texts);
             let mut member = MEMBER_HEADER.to_vec();
             for text in snapshot.pieces() {
-                assert!(deflater.compress(text) && !deflater.compress(text));
+                assert_eq!((deflater.compress(text), deflater.compress(text)), (text.len(), 0));
+                text.verify();
                 member.extend_from_slice(text.run().unwrap());
             }
             member.extend_from_slice(&snapshot.member_trailer());
@@ -208,15 +469,194 @@ mod tests {
         }
     }
 
+    /// A text of so many entries of three lines, and its run made.
+    fn compressed(entries: u64, deflater: &mut Deflater) -> PageText {
+        let mut text = PageText::new(entry(0, 0), false);
+        (1..entries).for_each(|at| text.insert(at as usize, &entry(at, 0)));
+        assert_eq!(deflater.compress(&text), text.len());
+        text
+    }
+
+    fn entry(at: u64, value: u64) -> Vec<u8> {
+        (0..3)
+            .map(|part| format!("metric{{instance=\"i{at}\",job=\"j\",part=\"{part}\"}} {value}\n"))
+            .collect::<String>()
+            .into()
+    }
+
     #[test]
-    fn a_change_drops_the_run() {
-        let mut text = PageText::new(b"a 1\n".to_vec(), false);
+    fn a_change_costs_the_segments_that_it_touches() {
         let mut deflater = Deflater::default();
+        let mut check = |what: &str, change: fn(&mut PageText), most: usize| {
+            let mut text = compressed(200, &mut deflater);
+            change(&mut text);
+            assert!(text.run().is_none(), "{what}");
+            text.verify();
+            let bytes = deflater.compress(&text);
+            text.verify();
+            assert!(bytes > 0 && bytes <= most, "{what}: {bytes} of {}", text.len());
+        };
+        let (one, two) = (SEGMENT_BYTES, 2 * SEGMENT_BYTES);
+        check("the first entry", |text| text.replace(0, &entry(0, 7)), two);
+        check("in the middle of a segment", |text| text.replace(102, &entry(100, 7)), two);
+        check("a longer entry", |text| text.replace(150, &entry(150, 123_456)), two);
+        check("a shorter entry", |text| text.replace(50, b"metric 1\n"), two);
+        check("an entry that goes", |text| text.remove(70), two);
+        check("the first entry goes", |text| text.remove(0), two);
+        check("the last entry goes", |text| text.remove(199), two);
+        check("an entry that comes", |text| text.insert(70, &entry(1000, 7)), two + one / 2);
+        check("a first entry", |text| text.insert(0, &entry(1000, 7)), two + one / 2);
+        check("a last entry", |text| text.insert(200, &entry(1000, 7)), two);
+        check("a segment that goes", |text| (70..100).for_each(|_| text.remove(70)), two + one / 2);
+        check("the end that goes", |text| drop(text.split_off(120)), two);
+        check("the beginning that goes", |text| *text = text.split_off(60), two);
+        check(
+            "it is put together again",
+            |text| {
+                let right = text.split_off(90);
+                text.append(&right);
+            },
+            two,
+        );
+    }
+
+    #[test]
+    fn an_entry_has_a_segment_to_itself_if_it_is_long() {
+        let mut deflater = Deflater::default();
+        let long = |value: u64| -> Vec<u8> { (0..9).flat_map(|at| entry(at, value)).collect() };
+        assert!((SEGMENT_BYTES..2 * SEGMENT_BYTES).contains(&long(1).len()));
+        let mut text = PageText::new(long(1), false);
+        (0..9).for_each(|_| text.insert(0, &long(1)));
         deflater.compress(&text);
-        text.bytes_mut()[2] = b'2';
-        assert!(text.run().is_none());
-        assert!(deflater.compress(&text));
+        text.replace(9, &long(2));
+        assert_eq!(deflater.compress(&text), long(2).len());
+        text.replace(4, &long(2));
+        assert_eq!(deflater.compress(&text), 2 * long(2).len(), "the next refers to it");
         text.verify();
+    }
+
+    #[test]
+    fn texts_that_change_a_lot_are_made_anew() {
+        let mut deflater = Deflater::default();
+        let mut text = compressed(200, &mut deflater);
+        for at in (0..200).step_by(9) {
+            text.replace(at, &entry(at as u64, 5));
+        }
+        assert_eq!(deflater.compress(&text), text.len());
+        (0..199).for_each(|_| text.remove(0));
+        assert!(text.outdated.borrow().is_none(), "nothing of it is good");
+        assert_eq!(deflater.compress(&text), text.len());
+        text.verify();
+    }
+
+    /// Codes that were made for one line are not those of a full page.
+    #[test]
+    fn codes_follow_the_text() {
+        let mut deflater = Deflater::default();
+        let mut text = PageText::new(b"# TYPE metric gauge\n".to_vec(), false);
+        let (mut bytes, mut all) = (0, 0);
+        for at in 0..250 {
+            text.insert(at as usize + 1, &entry(at * 7919 % 1000, at * 104_729 % 99_991));
+            bytes += deflater.compress(&text);
+            all += text.len();
+        }
+        text.verify();
+        assert!(bytes < all / 5, "{bytes} of {all}");
+        let mut anew = PageText::new(Vec::new(), false);
+        (0..text.starts().len()).for_each(|slot| anew.insert(slot, &text[text.range(slot)]));
+        Deflater::default().compress(&anew);
+        let (grown, anew) = (text.run().unwrap().len(), anew.run().unwrap().len());
+        assert!(grown < anew + anew / 6, "{grown} {anew}");
+    }
+
+    #[test]
+    fn what_does_not_compress_is_stored() {
+        let mut random = crate::random::Random::for_test(8);
+        let noise: Vec<u8> = (0..30_000).map(|_| random.below(256) as u8).collect();
+        let mut deflater = Deflater::default();
+        let mut text = PageText::new(noise.clone(), false);
+        for _ in 0..2 {
+            deflater.compress(&text);
+            assert_eq!(text.run().unwrap().len(), text.len() + 5);
+            text.verify();
+            text.insert(1, &noise[..100]);
+        }
+        deflater.compress(&text);
+        let mut lines = compressed(20, &mut deflater);
+        lines.append(&text);
+        lines.verify();
+        deflater.compress(&lines);
+        lines.verify();
+        text.append(&lines);
+        deflater.compress(&text);
+        text.verify();
+    }
+
+    /// Neighbours share codes; texts of another kind get their own, and those that were let go are freed.
+    #[test]
+    fn codes_are_shared() {
+        let mut deflater = Deflater::default();
+        let texts: Vec<_> = (0..20).map(|_| compressed(200, &mut deflater)).collect();
+        let code = |text: &PageText| Rc::downgrade(&text.run.get().unwrap().form().code);
+        assert!(texts.iter().all(|text| code(text).ptr_eq(&code(&texts[0]))));
+        let mut random = crate::random::Random::for_test(9);
+        let others: Vec<_> = (0..DEFLATE_CODES_RECENT as u64)
+            .map(|kind| {
+                let bytes = (0..9000).map(|_| (b'A' + 8 * kind as u8) + random.below(8) as u8).collect();
+                let text = PageText::new(bytes, false);
+                deflater.compress(&text);
+                assert!(text.run().unwrap().len() < 9000 / 2, "{kind}");
+                text
+            })
+            .collect();
+        assert!(others.iter().all(|text| !code(text).ptr_eq(&code(&texts[0]))));
+        let first = code(&texts[0]);
+        drop(texts);
+        assert!(first.upgrade().is_none());
+    }
+
+    /// Changes of all kinds, one after the other, with scrapes and readers between them.
+    #[test]
+    fn random_changes_leave_nothing_behind() {
+        let mut random = crate::random::Random::for_test(10);
+        let mut deflater = Deflater::default();
+        for round in 0..60 {
+            let mut texts = vec![PageText::new(entry(0, 0), round % 5 == 0)];
+            for _ in 0..80 {
+                let at = random.below(texts.len() as u64) as usize;
+                let text = &mut texts[at];
+                let (len, count) = (text.len(), text.starts().len());
+                let slot = random.below(count as u64) as usize;
+                let pick = random.below(3) as usize;
+                let (scale, lines) = ([3, 1000, 1_000_000][pick], [2, 4, 16][pick]);
+                let lines = 1 + random.below(lines);
+                let bytes: Vec<u8> = (0..lines).flat_map(|_| entry(random.below(99), random.below(scale))).collect();
+                match random.below(12) {
+                    0..5 if len < 25_000 => text.insert(slot + random.below(2) as usize, &bytes),
+                    5..8 if len < 25_000 => text.replace(slot, &bytes),
+                    8 if count > 1 => text.remove(slot),
+                    9 if slot > 0 => {
+                        let right = text.split_off(slot);
+                        texts.insert(at + 1, right);
+                    }
+                    10 if at > 0 => {
+                        let right = texts.remove(at);
+                        match texts[at - 1].len() + len < 25_000 {
+                            true => texts[at - 1].append(&right),
+                            false => texts.insert(at, right),
+                        }
+                    }
+                    11 => *text = text.copied(),
+                    _ => _ = deflater.compress(text),
+                }
+                texts[at.min(texts.len() - 1)].verify();
+            }
+            for text in &texts {
+                text.verify();
+                deflater.compress(text);
+                text.verify();
+            }
+        }
     }
 
     /// What a change of the gateway's own lines, and what a push costs a scraper that asks for gzip.
@@ -232,7 +672,7 @@ mod tests {
             let mut snapshot = Snapshot::default();
             store.snapshot(&mut snapshot);
             store.verify();
-            let made = snapshot.pieces().iter().filter(|text| deflater.compress(text));
+            let made = snapshot.pieces().iter().filter(|text| deflater.compress(text) > 0);
             let (own, pushed): (Vec<_>, Vec<_>) = made.partition(|text| text.is_own());
             (own.len(), pushed.len())
         };

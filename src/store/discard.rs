@@ -7,12 +7,12 @@ use std::rc::Rc;
 use slab::IntoIter;
 
 use super::catalog::{Family, Group};
-use super::compress::Meter;
 use super::detail::Block;
 use super::entry::Entry;
 use super::outline::Known;
 use super::pages::Page;
 use super::staged::LineNote;
+use super::text::Meter;
 
 /// One store that was wiped.
 #[derive(Debug)]

@@ -21,18 +21,16 @@ use std::rc::Rc;
 use slab::Slab;
 
 use super::catalog::Catalog;
-use super::compress::{Meter, PageText};
 use super::entry::{Entry, EntryText, FamilyId, GroupId, Home, PageId};
-use crate::limits::{
-    OWN_SPARE_BYTES, PAGE_BYTES, PAGE_MERGE_BYTES_MAX, PAGE_SPARSE_BYTES, PAGE_STEP_BYTES, SLOTS_STEP,
-};
+use super::text::{Meter, PageText};
+use crate::limits::{PAGE_BYTES, PAGE_MERGE_BYTES_MAX, PAGE_SPARSE_BYTES, SLOTS_STEP};
 
 /// One page.
 #[derive(Debug)]
 pub struct Page {
     text: Rc<PageText>,
-    /// Invariant: never empty, in the order of the catalog, starts ascending from 0. One slot in a run.
-    slots: Vec<Slot>,
+    /// What stands in the text. Invariant: never empty, in the order of the catalog. One in a run.
+    slots: Vec<Entry>,
     kind: PageKind,
     /// Where an entry was last put in. Groups tend to come in the order of their keys, and the next one right behind it.
     last_insertion: u16,
@@ -49,18 +47,7 @@ enum PageKind {
     Run,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Slot {
-    entry: Entry,
-    start: u32,
-}
-
 impl Page {
-    fn range(&self, slot: usize) -> Range<usize> {
-        let end = self.slots.get(slot + 1).map_or(self.text.len(), |next| next.start as usize);
-        self.slots[slot].start as usize..end
-    }
-
     /// Lets go of the page; who reads its text keeps that.
     pub fn free(self, replaced: &Meter) {
         replaced.release(self.text);
@@ -75,55 +62,22 @@ impl Page {
     }
 
     /// The text, no longer shared with any snapshot.
-    fn text_mut(&mut self, replaced: &Meter) -> &mut Vec<u8> {
+    fn text_mut(&mut self, replaced: &Meter) -> &mut PageText {
         if Rc::get_mut(&mut self.text).is_none() {
-            // The gateway's own lines are written anew for each scrape: many scrapes at once hold as many copies.
-            let (is_own, len) = (self.text.is_own(), self.text.len());
-            let mut copy = Vec::with_capacity(if is_own { len + OWN_SPARE_BYTES } else { capacity_for(len) });
-            copy.extend_from_slice(&self.text);
-            replaced.release(std::mem::replace(&mut self.text, Rc::new(PageText::new(copy, is_own))));
+            let copy = Rc::new(self.text.copied());
+            replaced.release(std::mem::replace(&mut self.text, copy));
         }
-        Rc::get_mut(&mut self.text).expect("a text that was just copied is not shared").bytes_mut()
+        Rc::get_mut(&mut self.text).expect("a text that was just copied is not shared")
     }
 
-    /// Puts `bytes` in the place of `range`.
-    fn splice(&mut self, range: Range<usize>, bytes: &[u8], replaced: &Meter) {
-        let text = self.text_mut(replaced);
-        let (old_len, tail) = (text.len(), range.end);
-        let new_end = range.start + bytes.len();
-        if new_end > tail {
-            let len = old_len + (new_end - tail);
-            if len > text.capacity() {
-                text.reserve_exact(capacity_for(len) - old_len);
-            }
-            text.resize(len, 0);
-        }
-        if new_end != tail {
-            text.copy_within(tail..old_len, new_end);
-            text.truncate(old_len - tail + new_end);
-        }
-        text[range.start..new_end].copy_from_slice(bytes);
-    }
-
-    fn insert_slot(&mut self, at: usize, slot: Slot) {
+    fn insert_slot(&mut self, at: usize, entry: Entry) {
         if self.slots.len() == self.slots.capacity() {
             // Doubled lists would be half empty, and pages have more slots the shorter their entries are.
             self.slots.reserve_exact(SLOTS_STEP + self.slots.len() / 8);
         }
-        self.slots.insert(at, slot);
+        self.slots.insert(at, entry);
         self.last_insertion = at as u16;
     }
-
-    fn shift(&mut self, from_slot: usize, old_end: usize, new_end: usize) {
-        for slot in &mut self.slots[from_slot..] {
-            slot.start = (slot.start as usize - old_end + new_end) as u32;
-        }
-    }
-}
-
-/// Memory for the text of a page: some more than it takes, so that it can change a little where it is.
-fn capacity_for(bytes: usize) -> usize {
-    (bytes + PAGE_STEP_BYTES / 4).next_multiple_of(PAGE_STEP_BYTES).min(PAGE_BYTES).max(bytes)
 }
 
 /// All pages, in order.
@@ -251,9 +205,9 @@ impl Pages {
         let run = self.order[run_from..]
             .iter()
             .map(|page| self.page(*page))
-            .take_while(move |page| page.is_run() && page.slots[0].entry == entry)
+            .take_while(move |page| page.is_run() && page.slots[0] == entry)
             .map(|page| (&page.text, 0..page.text.len()));
-        let shared = (!first.is_run()).then(|| (&first.text, first.range(first.slot_of(entry, home.slot))));
+        let shared = (!first.is_run()).then(|| (&first.text, first.text.range(first.slot_of(entry, home.slot))));
         shared.into_iter().chain(run)
     }
 
@@ -262,7 +216,7 @@ impl Pages {
         let at = self.lower_bound(catalog, Entry::header(family));
         // The header may be inside the page before that place.
         let slots = self.order[at.saturating_sub(1)..].iter().flat_map(|page| &self.page(*page).slots);
-        let entries = slots.map(|slot| slot.entry).skip_while(move |entry| entry.family != family);
+        let entries = slots.copied().skip_while(move |entry| entry.family != family);
         let groups = entries.take_while(move |entry| entry.family == family).map(|entry| entry.group);
         // A run has its group in each of its pages.
         let mut last = GroupId::HEADER;
@@ -274,8 +228,8 @@ impl Pages {
     pub fn warm(&self, homes: impl Iterator<Item = Home>) {
         let byte = |home: Home| {
             let page = self.page(home.page);
-            let start = page.slots.get(usize::from(home.slot)).map_or(0, |slot| slot.start);
-            page.text.get(start as usize).copied().unwrap_or_default()
+            let start = page.text.starts().get(usize::from(home.slot)).map_or(0, |start| usize::from(*start));
+            page.text.get(start).copied().unwrap_or_default()
         };
         black_box(homes.fold(0, |sum: u8, home| sum ^ byte(home)));
     }
@@ -306,16 +260,15 @@ impl Pages {
             return;
         }
         let slot = page.slot_of(entry, home.slot);
-        let range = page.range(slot);
-        let after = page.text.len() - range.len();
+        let bytes = page.text.range(slot).len();
+        let after = page.text.len() - bytes;
         // The place in the order is found by the page's first entry, so it is looked up before that may go.
-        let at = (after < PAGE_SPARSE_BYTES).then(|| self.lower_bound(catalog, page.slots[0].entry));
-        self.bytes -= range.len() as u64;
+        let at = (after < PAGE_SPARSE_BYTES).then(|| self.lower_bound(catalog, page.slots[0]));
+        self.bytes -= bytes as u64;
         let page = &mut self.arena[home.page.0 as usize];
         if page.slots.len() > 1 {
-            page.splice(range.clone(), b"", &self.replaced);
+            page.text_mut(&self.replaced).remove(slot);
             page.slots.remove(slot);
-            page.shift(slot, range.end, range.start);
             if let Some(at) = at {
                 self.merge(catalog, at);
             }
@@ -336,18 +289,15 @@ impl Pages {
         if slot != usize::from(home.slot) {
             catalog.set_home(entry, Some(Home { slot: slot as u16, ..home }));
         }
-        let range = page.range(slot);
+        let range = page.text.range(slot);
         if page.text[range.clone()] == *bytes {
             return true; // The page stays clean: neither copied nor compressed again.
         }
         if page.text.len() - range.len() + bytes.len() > PAGE_BYTES {
             return false;
         }
-        page.splice(range.clone(), bytes, &self.replaced);
-        if bytes.len() != range.len() {
-            page.shift(slot + 1, range.end, range.start + bytes.len());
-            self.bytes = self.bytes - range.len() as u64 + bytes.len() as u64;
-        }
+        page.text_mut(&self.replaced).replace(slot, bytes);
+        self.bytes = self.bytes - range.len() as u64 + bytes.len() as u64;
         true
     }
 
@@ -357,7 +307,7 @@ impl Pages {
         let before = at.checked_sub(1).map(|at| self.order[at]);
         if let Some(page_id) = before.filter(|page| self.page(*page).kind == kind) {
             let page = self.page(page_id);
-            let slot = page.slots.partition_point(|slot| catalog.compare(slot.entry, entry) == Ordering::Less);
+            let slot = page.slots.partition_point(|slot| catalog.compare(*slot, entry) == Ordering::Less);
             if page.has_room(kind, bytes.len()) {
                 return self.insert_at(catalog, page_id, slot, entry, bytes);
             }
@@ -372,7 +322,8 @@ impl Pages {
                 self.insert_at(catalog, page, 0, entry, bytes);
             }
             _ => {
-                let page = self.add_page(Vec::new(), Vec::new(), kind);
+                let text = PageText::new(Vec::new(), kind == PageKind::Own);
+                let page = self.add_page(text, Vec::new(), kind);
                 self.order.insert(at, page);
                 self.insert_at(catalog, page, 0, entry, bytes);
             }
@@ -381,10 +332,8 @@ impl Pages {
 
     fn insert_at(&mut self, catalog: &mut Catalog, id: PageId, slot: usize, entry: Entry, bytes: &[u8]) {
         let page = &mut self.arena[id.0 as usize];
-        let start = page.slots.get(slot).map_or(page.text.len(), |slot| slot.start as usize);
-        page.splice(start..start, bytes, &self.replaced);
-        page.shift(slot, start, start + bytes.len());
-        page.insert_slot(slot, Slot { entry, start: start as u32 });
+        page.text_mut(&self.replaced).insert(slot, bytes);
+        page.insert_slot(slot, entry);
         self.bytes += bytes.len() as u64;
         catalog.set_home(entry, Some(Home { page: id, slot: slot as u16 }));
     }
@@ -394,9 +343,10 @@ impl Pages {
     fn split_and_insert(&mut self, catalog: &mut Catalog, at: usize, slot: usize, entry: Entry, bytes: &[u8]) {
         let id = self.order[at];
         let page = self.page(id);
-        let middle = (page.text.len() / 2) as u32;
+        let middle = page.text.len() / 2;
         let is_in_order = slot == usize::from(page.last_insertion) + 1;
-        let cut = if is_in_order { slot } else { page.slots.partition_point(|slot| slot.start < middle) };
+        let in_middle = || page.text.starts().partition_point(|start| usize::from(*start) < middle);
+        let cut = if is_in_order { slot } else { in_middle() };
         let cut = cut.clamp(1, page.slots.len() - 1);
         let right = self.split(catalog, at, cut);
         if slot < cut || (slot == cut && self.page(id).text.len() + bytes.len() <= PAGE_BYTES) {
@@ -409,17 +359,9 @@ impl Pages {
     /// Moves the entries from slot `cut` on of the page at place `at` to a new page behind it.
     fn split(&mut self, catalog: &mut Catalog, at: usize, cut: usize) -> PageId {
         let page = &mut self.arena[self.order[at].0 as usize];
-        let cut_text = page.slots[cut].start as usize;
-        let mut slots = page.slots.split_off(cut);
-        for slot in &mut slots {
-            slot.start -= cut_text as u32;
-        }
+        let slots = page.slots.split_off(cut);
         page.slots.shrink_to(cut + cut / 8);
-        let mut text = Vec::with_capacity(capacity_for(page.text.len() - cut_text));
-        text.extend_from_slice(&page.text[cut_text..]);
-        let left = page.text_mut(&self.replaced);
-        left.truncate(cut_text);
-        left.shrink_to(capacity_for(cut_text));
+        let text = page.text_mut(&self.replaced).split_off(cut);
         let kind = page.kind;
         let right = self.add_page(text, slots, kind);
         self.order.insert(at + 1, right);
@@ -446,16 +388,16 @@ impl Pages {
         let right = self.arena.remove(self.order.remove(left + 1).0 as usize);
         let id = self.order[left];
         let page = &mut self.arena[id.0 as usize];
-        let (moved_from, offset) = (page.slots.len(), page.text.len() as u32);
-        page.text_mut(&self.replaced).extend_from_slice(&right.text);
+        let moved_from = page.slots.len();
+        page.text_mut(&self.replaced).append(&right.text);
         self.replaced.release(right.text);
-        page.slots.extend(right.slots.iter().map(|slot| Slot { start: slot.start + offset, ..*slot }));
+        page.slots.extend(right.slots);
         self.rehome(catalog, id, moved_from);
     }
 
     fn rehome(&self, catalog: &mut Catalog, id: PageId, from_slot: usize) {
         for (at, slot) in self.page(id).slots.iter().enumerate().skip(from_slot) {
-            catalog.set_home(slot.entry, Some(Home { page: id, slot: at as u16 }));
+            catalog.set_home(*slot, Some(Home { page: id, slot: at as u16 }));
         }
     }
 
@@ -465,8 +407,8 @@ impl Pages {
         let at = self.lower_bound(catalog, entry);
         self.split_before(catalog, at, entry);
         self.bytes += pieces.iter().map(|piece| piece.len() as u64).sum::<u64>();
-        let slot = Slot { entry, start: 0 };
-        let ids: Vec<_> = pieces.into_iter().map(|text| self.add_page(text, vec![slot], PageKind::Run)).collect();
+        let mut add = |text| self.add_page(PageText::new(text, false), vec![entry], PageKind::Run);
+        let ids: Vec<_> = pieces.into_iter().map(&mut add).collect();
         let home = Home { page: ids[0], slot: 0 };
         self.order.splice(at..at, ids);
         catalog.set_home(entry, Some(home));
@@ -476,7 +418,7 @@ impl Pages {
     fn split_before(&mut self, catalog: &mut Catalog, at: usize, entry: Entry) {
         let Some(before) = at.checked_sub(1) else { return };
         let page = self.page(self.order[before]);
-        let cut = page.slots.partition_point(|slot| catalog.compare(slot.entry, entry) == Ordering::Less);
+        let cut = page.slots.partition_point(|slot| catalog.compare(*slot, entry) == Ordering::Less);
         if cut < page.slots.len() {
             self.split(catalog, before, cut);
         }
@@ -484,7 +426,7 @@ impl Pages {
 
     fn remove_run(&mut self, catalog: &Catalog, entry: Entry) {
         let at = self.lower_bound(catalog, entry);
-        let len = self.order[at..].iter().take_while(|page| self.page(**page).slots[0].entry == entry).count();
+        let len = self.order[at..].iter().take_while(|page| self.page(**page).slots[0] == entry).count();
         for page in &self.order[at..at + len] {
             self.bytes -= self.page(*page).text.len() as u64;
         }
@@ -497,8 +439,8 @@ impl Pages {
         &self.arena[id.0 as usize]
     }
 
-    fn add_page(&mut self, text: Vec<u8>, slots: Vec<Slot>, kind: PageKind) -> PageId {
-        let text = Rc::new(PageText::new(text, kind == PageKind::Own));
+    fn add_page(&mut self, text: PageText, slots: Vec<Entry>, kind: PageKind) -> PageId {
+        let text = Rc::new(text);
         PageId(self.arena.insert(Page { text, slots, kind, last_insertion: 0 }) as u32)
     }
 
@@ -510,7 +452,7 @@ impl Pages {
 
     /// The place in the order of the first page whose first entry is not before `entry`.
     fn lower_bound(&self, catalog: &Catalog, entry: Entry) -> usize {
-        self.order.partition_point(|page| catalog.compare(self.page(*page).slots[0].entry, entry) == Ordering::Less)
+        self.order.partition_point(|page| catalog.compare(self.page(*page).slots[0], entry) == Ordering::Less)
     }
 }
 
@@ -523,21 +465,21 @@ impl Pages {
         let mut bytes = 0;
         for id in &self.order {
             let page = self.page(*id);
-            assert!(!page.slots.is_empty() && page.slots[0].start == 0);
+            assert!(!page.slots.is_empty() && page.slots.len() == page.text.starts().len());
             assert!(page.is_run() || page.text.len() <= PAGE_BYTES);
             page.text.verify();
             bytes += page.text.len() as u64;
             for (at, slot) in page.slots.iter().enumerate() {
-                assert!(!page.range(at).is_empty() && page.text[page.range(at).end - 1] == b'\n');
-                let is_next = last.is_some_and(|(entry, is_run)| is_run && page.is_run() && entry == slot.entry);
+                assert_eq!(page.text[page.text.range(at).end - 1], b'\n');
+                let is_next = last.is_some_and(|(entry, is_run)| is_run && page.is_run() && entry == *slot);
                 if !is_next {
-                    let home = catalog.home(slot.entry).expect("a stored entry has a home");
+                    let home = catalog.home(*slot).expect("a stored entry has a home");
                     assert_eq!(home.page, *id);
-                    let order = last.map(|(last, _)| catalog.compare(last, slot.entry));
+                    let order = last.map(|(last, _)| catalog.compare(last, *slot));
                     assert!(order.is_none_or(|order| order == Ordering::Less));
                 }
-                assert_eq!(catalog.is_own(slot.entry), page.kind == PageKind::Own);
-                last = Some((slot.entry, page.is_run()));
+                assert_eq!(catalog.is_own(*slot), page.kind == PageKind::Own);
+                last = Some((*slot, page.is_run()));
             }
         }
         assert_eq!(bytes, self.bytes);
@@ -548,8 +490,8 @@ impl Page {
     /// The slot of an entry that is in this page, tried at `hint` first.
     fn slot_of(&self, entry: Entry, hint: u16) -> usize {
         match self.slots.get(usize::from(hint)) {
-            Some(slot) if slot.entry == entry => usize::from(hint),
-            _ => self.slots.iter().position(|slot| slot.entry == entry).expect("an entry is in the page of its home"),
+            Some(slot) if *slot == entry => usize::from(hint),
+            _ => self.slots.iter().position(|slot| *slot == entry).expect("an entry is in the page of its home"),
         }
     }
 }

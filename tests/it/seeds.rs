@@ -16,6 +16,7 @@ type Body = fn(&[u8]);
 /// The targets: the name of the folder, and the body that `fuzz/fuzz_targets/<name>.rs` calls.
 const TARGETS: &[(&str, Body)] = &[
     ("accept_header", pushgateway::fuzz::convert::accept_header),
+    ("deflate_encoder", pushgateway::fuzz::deflate::deflate_encoder),
     ("exposition_convert", pushgateway::fuzz::convert::exposition_convert),
     ("gob_reader", pushgateway::fuzz::gob::gob_reader),
     ("record_reader", pushgateway::fuzz::record::record_reader),
