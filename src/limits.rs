@@ -324,9 +324,8 @@ pub const EVENTS_PER_TURN_MAX: usize = 1024;
 pub const OUTPUT_KEPT_BYTES_MAX: usize = 64 << 10;
 
 /// Text compressed in one turn of the loop, bytes: some pages, so that a large store that is compressed for the first
-/// time holds up pushes for well below a millisecond, and the usual changes of a store of 100,000 series are compressed
-/// at once. Only a page that is one long line may exceed it.
-pub const DEFLATE_BYTES_PER_TURN_MAX: usize = 8 * PAGE_BYTES;
+/// time holds up pushes for well below a millisecond. Only a page that is one long line may exceed it.
+pub const DEFLATE_BYTES_PER_TURN_MAX: usize = 4 * PAGE_BYTES;
 
 /// Compressed text that is put into the output of a scrape at once, bytes.
 pub const DEFLATED_AHEAD_BYTES: usize = 64 << 10;

@@ -64,6 +64,7 @@ pub use view::{FamilyView, GroupSnapshot, GroupView, LineCursor, Lines};
 
 use crate::limits::{DISCARDS_PER_TURN_MAX, Limits, WIPES_PENDING_MAX};
 use crate::model::number;
+use crate::model::order;
 use crate::model::sample::Kind;
 use crate::model::time::Timestamp;
 
@@ -546,7 +547,7 @@ impl Store {
             return;
         }
         let mut notes = staged.notes().to_vec();
-        notes.sort_unstable_by_key(|(ix, note)| (*ix, *note));
+        order::sort_by_key(&mut notes, |(ix, note)| (*ix, *note));
         for Resolved { id, ix } in resolved {
             let start = notes.partition_point(|(found, _)| found < ix);
             let own: Rc<[_]> = notes[start..].iter().take_while(|(found, _)| found == ix).map(|note| note.1).collect();

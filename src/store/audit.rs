@@ -16,6 +16,7 @@ use super::outline::Help;
 use super::pages::Pages;
 use super::problem::{Problem, Problems};
 use crate::model::line::label_pairs;
+use crate::model::order;
 use crate::model::sample::{Kind, Label};
 
 /// Everything that is wrong with what is stored.
@@ -170,7 +171,7 @@ impl<'a> Audit<'a> {
         }
         let is_suspect = |labels: &[u8]| repeated.binary_search(&self.hasher.hash_one(labels)).is_ok();
         let mut suspects: Vec<_> = self.metrics(id, family).filter(|(_, _, labels)| is_suspect(labels)).collect();
-        suspects.sort_by_key(|(_, _, labels)| *labels);
+        order::sort_by_key(&mut suspects, |(_, _, labels)| *labels);
         for pair in suspects.windows(2).filter(|pair| pair[0].2 == pair[1].2) {
             self.problems.add_with(|| Problem::duplicate(&family.name, family.kind, pair[1].1));
         }

@@ -18,6 +18,7 @@ use super::problem::{Problem, Problems};
 use super::staged::Staged;
 use crate::model::escape::unescape;
 use crate::model::line::label_pairs;
+use crate::model::order;
 use crate::model::sample::{FamilyIx, Kind};
 
 /// What names of parts a histogram claims; a summary claims all but the last.
@@ -141,7 +142,7 @@ impl Check<'_> {
                 }
             }
         }
-        suspects.sort_unstable();
+        order::sort_by_key(&mut suspects, |suspect| *suspect);
         for suspects in suspects.chunk_by(|left, right| left.0 == right.0) {
             let stored = self.pages.text(self.catalog, Entry { family: id, group: suspects[0].0 });
             for (_, labels) in metric_lines(stored, name, kind) {
@@ -185,7 +186,7 @@ impl Check<'_> {
                 .filter(|(_, labels)| repeated.binary_search(&self.staged.series_hash(*ix, labels)).is_ok())
                 .collect();
             // Stable, so that of two equal series the one pushed later is named.
-            suspects.sort_by_key(|(_, labels)| *labels);
+            order::sort_by_key(&mut suspects, |(_, labels)| *labels);
             for pair in suspects.windows(2).filter(|pair| pair[0].1 == pair[1].1) {
                 problems.add_with(|| Problem::duplicate(name, kind, pair[1].0));
             }

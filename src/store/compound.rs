@@ -7,7 +7,7 @@ use std::ops::Range;
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
-use super::line::{Overlay, write_label, write_opening};
+use super::line::{Overlay, sorted_by_name, write_label, write_opening};
 use super::staged::{Lines, Remark};
 use crate::limits::STAGING_KEPT_BYTES_MAX;
 use crate::model::number;
@@ -252,9 +252,7 @@ fn whole_count(value: f64) -> f64 {
 
 fn write_identity(out: &mut Vec<u8>, labels: &[Label<'_>]) {
     out.clear();
-    let mut sorted: smallvec::SmallVec<[Label<'_>; 16]> = smallvec::SmallVec::from_slice(labels);
-    sorted.sort_unstable_by_key(|label| label.name);
-    for label in &sorted {
+    for label in &sorted_by_name(labels) {
         write_label(out, label);
     }
 }

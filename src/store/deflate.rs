@@ -40,7 +40,9 @@ pub struct Matcher {
 
 impl Default for Matcher {
     fn default() -> Self {
-        Self { places: Box::new([0; 1 << PLACE_BITS]), base: 1, next_base: 1 }
+        // Asked for as zeros, so that it is no memory before somebody asks for gzip.
+        let places = vec![0; 1 << PLACE_BITS].into_boxed_slice().try_into().expect("it has that length");
+        Self { places, base: 1, next_base: 1 }
     }
 }
 

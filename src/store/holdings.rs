@@ -6,6 +6,7 @@ use super::catalog::{Catalog, Group};
 use super::entry::{Entry, FamilyId, GroupId, Home, PageId};
 use super::outline::{Content, Held, Help, Outline};
 use super::times::PushTime;
+use crate::model::order;
 use crate::model::sample::Kind;
 use crate::model::time::Timestamp;
 
@@ -189,8 +190,7 @@ impl Catalog {
         };
         self.reorder(id, |mut all| {
             all.extend(families.iter().map(new));
-            // Two sorted parts: the stable sort joins them in one go.
-            all.sort_by_key(|(held, ..)| held.family);
+            order::sort_by_key(&mut all, |(held, ..)| held.family);
             all
         });
     }

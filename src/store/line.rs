@@ -104,9 +104,7 @@ impl Overlay {
         let has_quoted_names = if labels.windows(2).all(|pair| pair[0].name < pair[1].name) {
             self.write_sorted(out, labels)
         } else {
-            let mut sorted: SmallVec<[Label<'_>; 16]> = SmallVec::from_slice(labels);
-            sorted.sort_unstable_by_key(|label| label.name);
-            self.write_sorted(out, &sorted)
+            self.write_sorted(out, &sorted_by_name(labels))
         };
         if out.last() == Some(&b',') {
             out.pop();
@@ -137,6 +135,13 @@ impl Overlay {
         out.extend_from_slice(&self.text[self.text_start(next)..]);
         has_quoted_names
     }
+}
+
+/// Labels in the order of their names.
+pub fn sorted_by_name<'a>(labels: &[Label<'a>]) -> SmallVec<[Label<'a>; 16]> {
+    let mut sorted: SmallVec<[Label<'a>; 16]> = SmallVec::from_slice(labels);
+    sorted.sort_unstable_by_key(|label| label.name);
+    sorted
 }
 
 /// Writes `name="value",`; whether the name is quoted.

@@ -12,6 +12,7 @@ use super::outline::Content;
 use super::staged::{LineNote, RESERVED_NAMES};
 use super::times::PushTime;
 use crate::limits::{ENTRY_SHARED_BYTES_MAX, PAGE_BYTES};
+use crate::model::order;
 use crate::model::sample::{FamilyIx, Kind};
 use crate::model::time::Timestamp;
 
@@ -60,7 +61,7 @@ impl Store {
     /// already.
     pub fn restore(&mut self, group: &StoredGroup<'_>) -> bool {
         let mut names: Vec<_> = group.families.iter().map(|family| family.name).chain(RESERVED_NAMES).collect();
-        names.sort_unstable();
+        order::sort_by_key(&mut names, |name| *name);
         if self.catalog.find_group(&group.key).is_some() || names.windows(2).any(|pair| pair[0] == pair[1]) {
             return false;
         }

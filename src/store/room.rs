@@ -10,6 +10,7 @@ use super::{Mode, Store};
 use crate::limits::{
     FAMILY_BYTES, GROUP_BYTES, HOLDING_BYTES, Limit, Limits, PAGE_BYTES, Reached, SHAPE_NAME_BYTES, STORE_SLACK,
 };
+use crate::model::order;
 
 /// What a family's header adds to its name and help, and a push time to the labels of its group, bytes.
 const HEADER_BYTES: u64 = 40;
@@ -117,7 +118,7 @@ impl Store {
     fn replaced(&self, group: GroupId, staged: &Staged, mode: Mode) -> Usage {
         let mut named: Vec<_> =
             staged.families().filter_map(|(ix, _)| self.catalog.find_family(staged.name(ix))).collect();
-        named.sort_unstable();
+        order::sort_by_key(&mut named, |family| *family);
         let holdings = self.catalog.holdings(group).filter(|held| held.family > FamilyId::FAILURE_TIME);
         let mut gone = Usage::default();
         for held in holdings {

@@ -20,6 +20,7 @@ use super::line::{Overlay, write_opening};
 use super::problem::{Problem, Problems};
 use crate::limits::{ENTRY_SHARED_BYTES_MAX, PAGE_BYTES, STAGING_KEPT_BYTES_MAX};
 use crate::model::number;
+use crate::model::order;
 use crate::model::sample::{FamilyIx, Kind, Part, Sample, Sink};
 
 /// Families that every group has and that only the gateway writes (SPEC 5.3; appendix B, 9 and 12).
@@ -414,7 +415,8 @@ impl Lines {
         let mut order = std::mem::take(&mut self.order);
         order.clear();
         order.extend(0..self.families.len() as u32);
-        order.sort_unstable_by_key(|at| (self.name(FamilyIx(*at)), *at));
+        // Stable, so that of two families of one name the later one comes behind.
+        order::sort_by_key(&mut order, |at| self.name(FamilyIx(*at)));
         for pair in order.windows(2) {
             if self.name(FamilyIx(pair[0])) == self.name(FamilyIx(pair[1])) {
                 self.families[pair[0] as usize].is_replaced = true;

@@ -19,6 +19,7 @@ use super::outline::{Held, Help};
 use super::pages::Piece;
 use super::staged::{LineNote, RESERVED_NAMES};
 use crate::model::line::Line;
+use crate::model::order;
 use crate::model::sample::Kind;
 use crate::model::time::Timestamp;
 
@@ -96,7 +97,7 @@ impl<'a> GroupView<'a> {
     /// What it holds now.
     pub fn snapshot(&self) -> GroupSnapshot {
         let mut families: Vec<_> = self.store.catalog.holdings(self.id).map(|holding| self.family(holding)).collect();
-        families.sort_unstable_by(|left, right| left.name.cmp(&right.name));
+        order::sort_by(&mut families, |left, right| left.name.cmp(&right.name));
         GroupSnapshot {
             key: self.group.key.clone(),
             pushed: self.pushed(),

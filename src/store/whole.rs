@@ -8,6 +8,7 @@ use super::line::Overlay;
 use super::problem::Problem;
 use super::staged::Staged;
 use crate::model::escape::write_label_value;
+use crate::model::order;
 use crate::model::sample::{FamilyIx, Kind, Label, Metric, MetricValue, Part, RawLabel, Sample, WholeSink};
 
 /// Labels of one metric, most of them few.
@@ -50,7 +51,7 @@ impl WholeSink for Staged {
         let mut raw = metric.labels;
         if !raw.is_sorted_by(|left, right| left.name < right.name) {
             sorted.extend_from_slice(raw);
-            sorted.sort_by_key(|label| label.name);
+            order::sort_by_key(&mut sorted, |label| label.name);
             raw = &sorted;
         }
         let mut escaped = std::mem::take(&mut self.escaped);

@@ -15,6 +15,7 @@ use super::search::Search;
 use super::write_object;
 use crate::limits::{GROUPS_LISTED_DEFAULT, GROUPS_LISTED_MAX, JSON_AHEAD_BYTES};
 use crate::model::name::Names;
+use crate::model::order;
 use crate::model::time::Timestamp;
 use crate::store::{GroupId, GroupView, Store};
 
@@ -116,7 +117,7 @@ impl Selection {
             }
         }
         if self.sort != Sort::Key {
-            found.sort_by_key(|(rank, _)| *rank); // Stable, so equal ones stay in the order of their keys.
+            order::sort_by_key(&mut found, |(rank, _)| *rank); // Stable, so equal ones stay in the order of their keys.
         } else if self.is_descending {
             found.reverse();
         }

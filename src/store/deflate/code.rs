@@ -1,6 +1,8 @@
 //! Huffman codes of deflate (RFC 1951 3.2.7): made from counts of what they are to write, and the head of a block that
 //! tells the reader about them.
 
+use smallvec::SmallVec;
+
 use super::bits::Bits;
 use crate::limits::DEFLATE_CODE_BITS_MAX;
 
@@ -206,9 +208,17 @@ impl Tokens for Writer<'_> {
 /// The lengths of codes for symbols that are wanted as often as `weights` say, none of which is zero: Huffman's, with
 /// those that are too long cut to `bits_max` and paid for by shorter ones.
 fn lengths<const N: usize>(weights: &[u32; N], bits_max: usize) -> [u8; N] {
-    let mut order: [u16; N] = std::array::from_fn(|symbol| symbol as u16);
-    order.sort_unstable_by_key(|symbol| (weights[usize::from(*symbol)], *symbol));
-    let mut of_length = depths(&order.map(|symbol| weights[usize::from(symbol)]));
+    let mut lengths = [0; N];
+    set_lengths(weights, bits_max, &mut lengths);
+    lengths
+}
+
+fn set_lengths(weights: &[u32], bits_max: usize, lengths: &mut [u8]) {
+    // Weights, and behind each its symbol.
+    let mut order: SmallVec<[u64; LITERALS]> =
+        weights.iter().enumerate().map(|(symbol, weight)| u64::from(*weight) << 32 | symbol as u64).collect();
+    order.sort_unstable();
+    let mut of_length = depths(&order);
     let too_long: u32 = of_length[bits_max + 1..].iter().sum();
     of_length[bits_max] += too_long;
     let mut taken: u32 = (1..=bits_max).map(|bits| of_length[bits] << (bits_max - bits)).sum();
@@ -220,20 +230,18 @@ fn lengths<const N: usize>(weights: &[u32; N], bits_max: usize) -> [u8; N] {
         of_length[shorter + 1] += 2;
         taken -= 1;
     }
-    let mut lengths = [0; N];
     let descending = (1..=bits_max).rev().flat_map(|bits| std::iter::repeat_n(bits as u8, of_length[bits] as usize));
-    for (symbol, bits) in order.iter().zip(descending) {
-        lengths[usize::from(*symbol)] = bits;
+    for (weight, bits) in order.iter().zip(descending) {
+        lengths[*weight as u32 as usize] = bits;
     }
-    lengths
 }
 
-/// How many leaves of Huffman's tree are at each depth; `weights` ascend.
-fn depths(weights: &[u32]) -> [u32; 64] {
+/// How many leaves of Huffman's tree are at each depth; the weights, in the upper halves of `ascending`, ascend.
+fn depths(ascending: &[u64]) -> [u32; 64] {
     const NODES: usize = 2 * LITERALS;
-    let leaves = weights.len();
-    let mut weight = [0; NODES];
-    weight[..leaves].copy_from_slice(weights);
+    let leaves = ascending.len();
+    let mut weight = [0u32; NODES];
+    weight.iter_mut().zip(ascending).for_each(|(weight, leaf)| *weight = (leaf >> 32) as u32);
     let mut parent = [0; NODES];
     // Leaves and inner nodes both ascend, so the lightest is the first of either.
     let (mut leaf, mut inner) = (0, leaves);
@@ -259,16 +267,21 @@ fn depths(weights: &[u32]) -> [u32; 64] {
 
 /// The codes that follow from their lengths (RFC 1951 3.2.2), bits in the order in which they are written.
 fn codes<const N: usize>(lengths: &[u8; N]) -> [u16; N] {
-    let mut next = [0u16; 17];
-    for bits in 1..16 {
-        let count = lengths.iter().filter(|length| usize::from(**length) == bits).count();
-        next[bits + 1] = (next[bits] + count as u16) << 1;
-    }
+    let mut next = first_codes(lengths);
     lengths.map(|bits| {
         let code = next[usize::from(bits)];
         next[usize::from(bits)] += 1;
         if bits == 0 { 0 } else { code.reverse_bits() >> (16 - bits) << 4 | u16::from(bits) }
     })
+}
+
+fn first_codes(lengths: &[u8]) -> [u16; 17] {
+    let mut first = [0u16; 17];
+    for bits in 1..16 {
+        let count = lengths.iter().filter(|length| usize::from(**length) == bits).count();
+        first[bits + 1] = (first[bits] + count as u16) << 1;
+    }
+    first
 }
 
 fn write_head(literals: &[u8], distances: &[u8], bits: &mut Bits) {
