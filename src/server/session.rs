@@ -378,8 +378,12 @@ impl Session {
 
     /// Whether nothing has to come about first.
     fn may_receive(&self) -> bool {
-        let is_free = matches!(self.body, Outgoing::Nothing) && self.awaits.is_none();
-        is_free && !self.is_unproven() && !self.is_unsettled()
+        matches!(self.body, Outgoing::Nothing) && self.is_client_awaited()
+    }
+
+    /// Whether it is neither the disk that is waited for, nor a comparison of credentials, nor the gateway itself.
+    fn is_client_awaited(&self) -> bool {
+        self.awaits.is_none() && !self.is_unproven() && !self.is_unsettled()
     }
 
     /// Goes on with a push whose body is complete; whether there is one.

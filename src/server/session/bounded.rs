@@ -62,9 +62,8 @@ impl Session {
 
     /// Whether the client is too slow, or a goodbye is over.
     pub(in crate::server) fn late(&mut self, now: Instant) -> Option<Late> {
-        // It is the disk that is waited for, or a comparison of credentials, which have their own patience, or the gateway.
-        let is_client_awaited = self.awaits.is_none() && !self.is_unproven() && !self.is_unsettled();
-        if is_client_awaited { self.patience.late(now) } else { None }
+        // What else is waited for has its own patience.
+        if self.is_client_awaited() { self.patience.late(now) } else { None }
     }
 
     /// Tells the client that its request is given up for a limit, if it has begun one; whether there is something to be
