@@ -5,6 +5,7 @@ use std::net::Shutdown;
 
 use super::Socket;
 use super::tls::{Handshake, Tls};
+use crate::limits::TLS_OUTPUT_BYTES_MAX;
 
 /// What came of an attempt to read or write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,6 +113,11 @@ impl Stream {
                 Progress::Ended
             }
         }
+    }
+
+    /// How much a call of [`Stream::write`] takes at most, bytes.
+    pub fn write_bytes_max(&self) -> usize {
+        if self.tls.is_some() { TLS_OUTPUT_BYTES_MAX } else { usize::MAX }
     }
 
     /// Writes as much of these pieces, one behind the other, as there is room for.

@@ -80,10 +80,12 @@ impl Scrape {
         if !output.is_empty() {
             slices.push(IoSlice::new(output));
         }
+        // What the stream leaves would be listed again for the next call.
+        let bytes_max = stream.write_bytes_max().min(WRITE_BYTES_PER_TURN_MAX);
         let mut bytes = output.len();
         let mut offset = self.offset;
         for part in (self.part..).map_while(|at| self.part(at)) {
-            if slices.len() == WRITE_PIECES_MAX || bytes >= WRITE_BYTES_PER_TURN_MAX {
+            if slices.len() == WRITE_PIECES_MAX || bytes >= bytes_max {
                 break;
             }
             slices.push(IoSlice::new(&part[offset..]));
