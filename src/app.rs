@@ -596,13 +596,16 @@ impl App {
         if is_gzip { reply.header("Content-Encoding", "gzip") } else { reply }
     }
 
-    /// Compresses what is not yet compressed of a page of a scrape; how much text that was, bytes.
-    pub fn compress(&mut self, page: &PageText) -> usize {
+    /// Compresses what is not yet compressed of a page of a scrape, unless the budget is used up: so many bytes of text.
+    pub fn compress(&mut self, page: &PageText, budget: &mut usize) {
+        if *budget == 0 {
+            return;
+        }
         let bytes = self.deflater.compress(page);
+        *budget = budget.saturating_sub(bytes);
         if bytes > 0 && !page.is_own() {
             self.telemetry.count_compressed_page();
         }
-        bytes
     }
 
     /// The answer to scrapes of an inconsistent store (SPEC 6.4).

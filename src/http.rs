@@ -258,23 +258,23 @@ impl Connection {
 
     /// Appends a piece of a [`Body::Chunked`] in its framing. An empty piece is nothing.
     pub fn write_chunk(&self, piece: &[u8], out: &mut Vec<u8>) {
-        if self.sends_body() {
+        if self.sends_body() && !piece.is_empty() {
             self.begin_chunk(piece.len(), out);
             out.extend_from_slice(piece);
-            self.end_chunk(piece.len(), out);
+            self.end_chunk(out);
         }
     }
 
-    /// Appends what stands in front of a piece of `size` bytes that the caller sends by itself.
+    /// Appends what stands in front of a piece of `size` bytes, which are some, that the caller sends by itself.
     pub fn begin_chunk(&self, size: usize, out: &mut Vec<u8>) {
-        if self.exchange.outgoing == Outgoing::Chunked && size > 0 {
+        if self.exchange.outgoing == Outgoing::Chunked {
             response::write_chunk_size(size, out);
         }
     }
 
     /// Appends what stands behind such a piece.
-    pub fn end_chunk(&self, size: usize, out: &mut Vec<u8>) {
-        if self.exchange.outgoing == Outgoing::Chunked && size > 0 {
+    pub fn end_chunk(&self, out: &mut Vec<u8>) {
+        if self.exchange.outgoing == Outgoing::Chunked {
             out.extend_from_slice(b"\r\n");
         }
     }

@@ -19,6 +19,7 @@ mod headers;
 mod holdings;
 mod key;
 mod line;
+mod member;
 mod outline;
 mod pages;
 mod problem;
@@ -47,11 +48,12 @@ use entry::EntryText;
 use outline::{Content, Held, Help};
 use pages::Pages;
 
-pub use compress::{Deflater, MEMBER_HEADER, MEMBER_TRAILER_BYTES};
+pub use compress::Deflater;
 #[cfg(any(test, feature = "fuzz"))]
 pub use deflate::deflated_in_segments;
 pub use entry::{Entry, FamilyId, GroupId};
 pub use key::GroupKey;
+pub use member::Member;
 pub use pages::{Size, Snapshot};
 pub use problem::Problems;
 pub use refusal::Refusal;

@@ -1,7 +1,7 @@
 //! A scrape on its way out: the pages of a snapshot, or their compressed forms as one gzip member.
 //!
-//! What exists already is sent from where it stands, with a length known from the start. A member of which much has
-//! still to be made goes out in chunks, and no further ahead than the client reads. Owns no socket.
+//! Both are sent from where they stand, with a length known from the start unless much has still to be compressed: then
+//! chunk by chunk, no further ahead than the client reads. Owns no socket.
 
 use std::io::IoSlice;
 
@@ -9,15 +9,15 @@ use smallvec::SmallVec;
 
 use crate::app::App;
 use crate::http::{Body, Connection};
-use crate::limits::{DEFLATED_AHEAD_BYTES, WRITE_BYTES_PER_TURN_MAX, WRITE_PIECES_MAX};
+use crate::limits::{WRITE_BYTES_PER_TURN_MAX, WRITE_PIECES_MAX};
 use crate::net::{Progress, Stream};
-use crate::store::{MEMBER_HEADER, MEMBER_TRAILER_BYTES, Snapshot};
+use crate::store::{Member, Snapshot};
 
 /// One scrape.
 pub(super) struct Scrape {
     snapshot: Snapshot,
     form: Form,
-    /// The part to be sent or made next, and how much of it was sent.
+    /// The part to be sent next, and how much of it was.
     part: usize,
     offset: usize,
 }
@@ -25,10 +25,10 @@ pub(super) struct Scrape {
 enum Form {
     /// Parts are the pages.
     Identity,
-    /// Every page is compressed. Parts are the member's header, the runs, and this trailer.
-    Member([u8; MEMBER_TRAILER_BYTES]),
-    /// Pages are compressed as the client reads. Parts are the pages, and go through the session's output.
-    Making,
+    /// Everything is compressed, and so many bytes.
+    Member(Member, usize),
+    /// Pages are compressed as the client reads. So many bytes were not announced yet as a chunk.
+    Making(Member, usize),
 }
 
 impl Scrape {
@@ -38,39 +38,28 @@ impl Scrape {
 
     /// Compresses what is missing if the budget allows; otherwise it is done piece by piece, by [`Scrape::make`].
     pub(super) fn gzip(snapshot: Snapshot, app: &mut App, budget: &mut usize) -> Self {
-        let is_complete = snapshot.pieces().iter().all(|page| {
-            if page.run().is_none() && *budget > 0 {
-                *budget = budget.saturating_sub(app.compress(page));
-            }
-            page.run().is_some()
-        });
-        let form = if is_complete { Form::Member(snapshot.member_trailer()) } else { Form::Making };
+        let mut member = Member::NONE;
+        let bytes = member.extend(&snapshot, usize::MAX, |page| app.compress(page, budget));
+        let form = if member.is_complete() { Form::Member(member, bytes) } else { Form::Making(member, bytes) };
         Self { snapshot, form, part: 0, offset: 0 }
     }
 
-    /// Memory that it holds beside the pages, bytes: the list of them, and what is made ahead of the client.
+    /// Memory that it holds beside the pages, bytes: the list of them.
     pub(super) fn held_bytes(&self) -> usize {
-        let ahead = if self.is_in_making() { 2 * DEFLATED_AHEAD_BYTES } else { 0 };
-        size_of_val(self.snapshot.pieces()) + ahead
+        size_of_val(self.snapshot.pieces())
     }
 
     pub(super) fn body(&self) -> Body<'static> {
         match &self.form {
             Form::Identity => Body::Sized(self.snapshot.bytes()),
-            Form::Member(trailer) => {
-                let runs = self.snapshot.pieces().iter().filter_map(|page| page.run());
-                let bytes: usize = runs.map(<[u8]>::len).sum();
-                Body::Sized((MEMBER_HEADER.len() + bytes + trailer.len()) as u64)
-            }
-            Form::Making => Body::Chunked,
+            Form::Member(_, bytes) => Body::Sized(*bytes as u64),
+            Form::Making(..) => Body::Chunked,
         }
     }
 
     pub(super) fn into_snapshot(self) -> Snapshot {
         self.snapshot
     }
-
-    // ---- what exists already ----
 
     /// Writes `output` and behind it what can be sent next.
     // Out of line: the list takes 16 KiB of stack, and most answers are no scrapes.
@@ -106,54 +95,36 @@ impl Scrape {
             bytes -= left;
             (self.part, self.offset) = (self.part + 1, 0);
         }
-        !self.is_in_making()
+        !matches!(self.form, Form::Making(..))
     }
 
     fn part(&self, at: usize) -> Option<&[u8]> {
-        let pages = self.snapshot.pieces();
         match &self.form {
-            Form::Identity => pages.get(at).map(|page| &***page),
-            Form::Member(_) if at == 0 => Some(&MEMBER_HEADER),
-            Form::Member(trailer) if at == pages.len() + 1 => Some(trailer),
-            Form::Member(_) => pages.get(at - 1)?.run(),
-            Form::Making => None,
+            Form::Identity => self.snapshot.pieces().get(at).map(|page| &***page),
+            Form::Member(member, _) | Form::Making(member, _) => member.part(&self.snapshot, at),
         }
     }
 
-    // ---- what has to be made ----
-
-    pub(super) fn is_in_making(&self) -> bool {
-        matches!(self.form, Form::Making)
+    /// Whether what can be sent was sent, but that is not all.
+    pub(super) fn is_to_be_made(&self) -> bool {
+        matches!(self.form, Form::Making(_, unannounced) if unannounced > 0 || self.part(self.part).is_none())
     }
 
-    /// Writes the next chunk to `out`, within the budget of text to be compressed; whether it was the last one.
+    /// Compresses more, within the budget, and writes to `out` what goes before it; whether that is the end.
     pub(super) fn make(&mut self, http: &Connection, app: &mut App, budget: &mut usize, out: &mut Vec<u8>) -> bool {
-        let first = self.part;
-        let mut bytes = 0;
-        while let Some(page) = self.snapshot.pieces().get(self.part)
-            && bytes < DEFLATED_AHEAD_BYTES
-        {
-            if page.run().is_none() && *budget > 0 {
-                *budget = budget.saturating_sub(app.compress(page));
-            }
-            let Some(run) = page.run() else { break };
-            bytes += run.len();
-            self.part += 1;
+        let Form::Making(member, unannounced) = &mut self.form else { return false };
+        let is_over = member.is_complete();
+        let made = member.extend(&self.snapshot, WRITE_BYTES_PER_TURN_MAX, |page| app.compress(page, budget));
+        let bytes = made + std::mem::take(unannounced);
+        if self.part > 0 && (bytes > 0 || is_over) {
+            http.end_chunk(out);
         }
-        let is_last = self.part == self.snapshot.pieces().len();
-        let header: &[u8] = if first == 0 && self.part > 0 { &MEMBER_HEADER } else { &[] };
-        let trailer = if is_last { &self.snapshot.member_trailer()[..] } else { &[] };
-        bytes += header.len() + trailer.len();
-        http.begin_chunk(bytes, out);
-        out.extend_from_slice(header);
-        for run in self.snapshot.pieces()[first..self.part].iter().filter_map(|page| page.run()) {
-            out.extend_from_slice(run);
+        if bytes > 0 {
+            http.begin_chunk(bytes, out);
         }
-        out.extend_from_slice(trailer);
-        http.end_chunk(bytes, out);
-        if is_last {
+        if is_over {
             http.write_last_chunk(out);
         }
-        is_last
+        is_over
     }
 }

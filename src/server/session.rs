@@ -474,6 +474,10 @@ impl Session {
         self.body = outgoing;
         if !self.http.sends_body() {
             self.end_body(app);
+        } else if let Outgoing::Scrape(scrape) = &mut self.body
+            && scrape.is_to_be_made()
+        {
+            scrape.make(&self.http, app, &mut shared.deflate_bytes_left, &mut self.output);
         }
     }
 
@@ -494,7 +498,7 @@ impl Session {
             }
             // An empty output with something left to make: this turn's compression is used up.
             let is_stalled =
-                self.output.is_empty() && matches!(&self.body, Outgoing::Scrape(scrape) if scrape.is_in_making());
+                self.output.is_empty() && matches!(&self.body, Outgoing::Scrape(scrape) if scrape.is_to_be_made());
             if share.written == 0 || is_stalled {
                 return Flushed::Spent;
             }
@@ -546,7 +550,7 @@ impl Session {
         self.sent = 0;
         let mut piece = Vec::new();
         let has_more = match &mut self.body {
-            Outgoing::Scrape(scrape) if scrape.is_in_making() => {
+            Outgoing::Scrape(scrape) if scrape.is_to_be_made() => {
                 if scrape.make(&self.http, app, &mut shared.deflate_bytes_left, &mut self.output) {
                     self.end_body(app);
                 }

@@ -1,8 +1,7 @@
 //! The compressed form of pages: each text keeps its own deflate run, and runs one behind the other make a gzip member.
 //!
-//! A run (RFC 1951) refers to nothing before it and ends on a byte boundary. So a scrape is a header, the runs as they
-//! stand, and a trailer (RFC 1952). Runs are made when somebody asks; who may make how many at a time is the caller's
-//! business.
+//! A run (RFC 1951) refers to nothing before it and ends on a byte boundary, so that it can stand behind any other. Runs
+//! are made when somebody asks; who may make how many at a time is the caller's business.
 //!
 //! A run is one block. Its bits are those of segments, one behind the other, each of some whole entries; a segment refers
 //! to itself and to the few entries before it. So a change of an entry outdates the segment that it is in, and the next if
@@ -17,7 +16,6 @@ use std::fmt;
 use std::ops::Range;
 use std::rc::Rc;
 
-use super::Snapshot;
 use super::checksum::Checksum;
 use super::deflate::{self, Bits, Code, Counts, Matcher, WRITTEN_BYTES_MAX, Writer};
 use super::text::PageText;
@@ -26,14 +24,8 @@ use crate::limits::{
     SEGMENT_BYTES, SEGMENT_HISTORY_BYTES,
 };
 
-/// The beginning of a gzip member: no name, no time, an unknown system.
-pub const MEMBER_HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
-
-/// The length of [`Snapshot::member_trailer`].
-pub const MEMBER_TRAILER_BYTES: usize = 10;
-
 /// An empty final block.
-const LAST_BLOCK: [u8; 2] = [3, 0];
+pub(super) const LAST_BLOCK: [u8; 2] = [3, 0];
 
 /// A compressed text.
 #[derive(Debug)]
@@ -47,6 +39,11 @@ impl Run {
     /// What is sent.
     pub fn deflated(&self) -> &[u8] {
         &self.form.deflated
+    }
+
+    /// The checksum of the text.
+    pub fn checksum(&self) -> Checksum {
+        self.checksum
     }
 
     /// Its parts.
@@ -224,22 +221,6 @@ fn inflated(stream: &[u8]) -> Vec<u8> {
     decoder.read_to_end(&mut text).expect("it is deflate");
     assert!(decoder.into_inner().is_empty(), "it is one stream");
     text
-}
-
-impl Snapshot {
-    /// The end of the gzip member: an empty final block, then checksum and length of the whole text.
-    ///
-    /// # Panics
-    /// If a page has no run.
-    pub fn member_trailer(&self) -> [u8; MEMBER_TRAILER_BYTES] {
-        let runs = self.pieces().iter().map(|text| text.run.get().expect("the trailer comes behind the last run"));
-        let checksum = runs.fold(Checksum::EMPTY, |whole, run| whole.followed_by(run.checksum));
-        let mut trailer = [0; MEMBER_TRAILER_BYTES];
-        trailer[..2].copy_from_slice(&LAST_BLOCK);
-        trailer[2..6].copy_from_slice(&checksum.sum().to_le_bytes());
-        trailer[6..].copy_from_slice(&(self.bytes() as u32).to_le_bytes()); // Modulo 2^32, as the RFC has it.
-        trailer
-    }
 }
 
 /// Makes runs; its working memory is used again and again.
@@ -432,7 +413,7 @@ mod tests {
     use super::*;
     use crate::model::sample::Kind;
     use crate::model::time::Timestamp;
-    use crate::store::{Mode, Staged, Store, naive};
+    use crate::store::{Mode, Snapshot, Staged, Store, naive};
 
     fn gunzip(member: &[u8]) -> Vec<u8> {
         let mut text = Vec::new();
@@ -449,13 +430,11 @@ mod tests {
         let noise: Vec<u8> = (0..300_000).map(|_| random.below(256) as u8).collect();
         let check = |texts: &[&[u8]], deflater: &mut Deflater| {
             let snapshot = Snapshot::of(texts);
-            let mut member = MEMBER_HEADER.to_vec();
             for text in snapshot.pieces() {
                 assert_eq!((deflater.compress(text), deflater.compress(text)), (text.len(), 0));
                 text.verify();
-                member.extend_from_slice(text.run().unwrap());
             }
-            member.extend_from_slice(&snapshot.member_trailer());
+            let member = naive::whole_member(&snapshot, |_| unreachable!("all texts were compressed"));
             assert!(gunzip(&member) == texts.concat(), "{:?}", texts.iter().map(|text| text.len()).collect::<Vec<_>>());
         };
         check(&[], &mut deflater);

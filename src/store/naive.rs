@@ -7,7 +7,7 @@ use std::io::Read;
 use std::rc::Rc;
 
 use super::{
-    Deflater, GroupKey, GroupSnapshot, MEMBER_HEADER, Mode, PageText, Refusal, Snapshot, Staged, Store, Usage,
+    Deflater, GroupKey, GroupSnapshot, Member, Mode, PageText, Refusal, Snapshot, Staged, Store, Usage,
 };
 use crate::limits::{Limit, Limits};
 use crate::model::sample::{FamilyIx, Kind, Label, Metric, MetricValue, Part, RawLabel, Sample, Sink, WholeSink};
@@ -602,14 +602,20 @@ fn text(snapshot: &Snapshot) -> String {
 
 /// What a client reads out of a compressed snapshot.
 fn gunzipped(snapshot: &Snapshot) -> String {
-    let mut member = MEMBER_HEADER.to_vec();
-    for page in snapshot.pieces() {
-        member.extend_from_slice(page.run().expect("all pages were compressed"));
-    }
-    member.extend_from_slice(&snapshot.member_trailer());
+    let member = whole_member(snapshot, |_| panic!("all pages were compressed"));
     let mut text = String::new();
     let mut decoder = flate2::bufread::GzDecoder::new(&*member);
     decoder.read_to_string(&mut text).expect("it is gzip");
     assert!(decoder.into_inner().is_empty(), "it is one member");
     text
+}
+
+/// All of the member of a snapshot.
+pub fn whole_member(snapshot: &Snapshot, compress: impl FnMut(&PageText)) -> Vec<u8> {
+    let mut member = Member::NONE;
+    let bytes = member.extend(snapshot, usize::MAX, compress);
+    assert!(member.is_complete());
+    let parts: Vec<u8> = (0..).map_while(|at| member.part(snapshot, at)).flatten().copied().collect();
+    assert_eq!(parts.len(), bytes);
+    parts
 }
