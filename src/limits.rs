@@ -327,7 +327,6 @@ pub const OUTPUT_KEPT_BYTES_MAX: usize = 64 << 10;
 /// time holds up pushes for well below a millisecond. Only a page that is one long line may exceed it.
 pub const DEFLATE_BYTES_PER_TURN_MAX: usize = 4 * PAGE_BYTES;
 
-
 /// JSON that is written ahead of a slow reader, bytes.
 pub const JSON_AHEAD_BYTES: usize = 64 << 10;
 

@@ -5,6 +5,8 @@
 
 use flate2::Crc;
 
+use crate::limits::PAGE_BYTES;
+
 /// The polynomial of CRC-32 without its highest power, lowest bit first, as all polynomials here.
 const POLYNOMIAL: u32 = 0xedb8_8320;
 
@@ -39,14 +41,35 @@ static SHIFTS: [u32; SHIFTED_BYTES] = {
     let mut shifts = [ONE; SHIFTED_BYTES];
     let mut bytes = 1;
     while bytes < SHIFTED_BYTES {
-        let before: u32 = shifts[bytes - 1];
-        shifts[bytes] = before >> 8 ^ ADVANCED[0][(before & 255) as usize];
+        shifts[bytes] = advanced(shifts[bytes - 1]);
         bytes += 1;
     }
     shifts
 };
 const SHIFTED_BYTES: usize = 1 << SHIFTED_BITS;
 const SHIFTED_BITS: usize = 11;
+
+/// The polynomials x^(8 * n * SHIFTED_BYTES), far enough for a page.
+static LONG_SHIFTS: [u32; LONG_SHIFTED] = {
+    let mut shifts = [ONE; LONG_SHIFTED];
+    let mut at = 1;
+    while at < LONG_SHIFTED {
+        let mut bytes = 0;
+        shifts[at] = shifts[at - 1];
+        while bytes < SHIFTED_BYTES {
+            shifts[at] = advanced(shifts[at]);
+            bytes += 1;
+        }
+        at += 1;
+    }
+    shifts
+};
+const LONG_SHIFTED: usize = PAGE_BYTES / SHIFTED_BYTES + 1;
+
+/// A polynomial times x^8.
+const fn advanced(sum: u32) -> u32 {
+    sum >> 8 ^ ADVANCED[0][(sum & 255) as usize]
+}
 
 /// The CRC-32 of a text, and what its length does to the checksum of a text before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,14 +92,14 @@ impl Checksum {
         Self { sum, shift: shift(bytes) }
     }
 
-    /// Of a text in parts, of which each has a CRC-32 and a length.
-    pub fn of_parts(parts: impl Iterator<Item = (u32, usize)>) -> Self {
+    /// Of a text in parts, of which each has a length and may have a CRC-32; none if one has not.
+    pub fn of_parts(mut parts: impl Iterator<Item = (Option<u32>, usize)>) -> Option<Self> {
         let mut bytes = 0;
-        let sum = parts.fold(0, |whole, (sum, part_bytes)| {
+        let sum = parts.try_fold(0, |whole, (sum, part_bytes)| {
             bytes += part_bytes;
-            product(whole, shift(part_bytes)) ^ sum
+            Some(product(whole, shift(part_bytes)) ^ sum?)
         });
-        Self::new(sum, bytes)
+        Some(Self::new(sum?, bytes))
     }
 
     /// The CRC-32.
@@ -93,11 +116,12 @@ impl Checksum {
 /// x^(8 * bytes).
 fn shift(bytes: usize) -> u32 {
     let short = SHIFTS[bytes % SHIFTED_BYTES];
-    if bytes < SHIFTED_BYTES {
-        return short;
-    }
-    // So many squarings make x^(8 * n * SHIFTED_BYTES) of x^(8 * n).
-    let long = (0..SHIFTED_BITS).fold(shift(bytes / SHIFTED_BYTES), |power, _| product(power, power));
+    let long = match bytes / SHIFTED_BYTES {
+        0 => return short,
+        times if times < LONG_SHIFTED => LONG_SHIFTS[times],
+        // So many squarings make x^(8 * n * SHIFTED_BYTES) of x^(8 * n).
+        times => (0..SHIFTED_BITS).fold(shift(times), |power, _| product(power, power)),
+    };
     product(long, short)
 }
 
@@ -137,12 +161,13 @@ mod tests {
                 let length = random.below(scale) as usize;
                 let next = (end + length).min(text.len());
                 whole = Checksum::of(&text[end..next]).behind(whole);
-                parts.push((Checksum::of(&text[end..next]).sum(), next - end));
+                parts.push((Some(Checksum::of(&text[end..next]).sum()), next - end));
                 end = next;
             }
             let expected = Checksum::of(&text[..end]);
             assert_eq!(whole, expected.sum(), "{end} bytes");
-            assert_eq!(Checksum::of_parts(parts.into_iter()), expected);
+            assert_eq!(Checksum::of_parts(parts.iter().copied()), Some(expected));
+            assert_eq!(Checksum::of_parts(parts.into_iter().chain([(None, 1)])), None);
         }
         assert_eq!(Checksum::of(b"123456789").sum(), 0xcbf4_3926, "the check value of CRC-32");
     }

@@ -68,21 +68,22 @@ impl Run {
         let mut block = self.form.deflated.to_vec();
         block.extend_from_slice(&LAST_BLOCK);
         assert!(inflated(&block) == text, "a run is that of another text");
-        assert!(self.form.segments.iter().all(|segment| segment.checksum.is_some()));
+        let is_stored = self.form.deflated.len() == deflate::stored_bytes(text.len());
+        assert!(is_stored || self.form.segments.iter().all(|segment| segment.checksum.is_some()));
     }
 }
 
 /// A compressed text in its parts, of which some may be outdated.
 #[derive(Clone, Debug)]
 pub struct Form {
-    deflated: Box<[u8]>,
+    deflated: Vec<u8>,
     /// Where the bits of the first segment start.
     first_bit: usize,
     code: Rc<Code>,
     /// How long the text was when the code was chosen, and how much of it was compressed since, bytes.
     chosen_bytes: u32,
     remade_bytes: u32,
-    /// Invariant: together as long as the text, or none if the text is stored as it is.
+    /// Together as long as the text. If that is stored as it is, there is one, which is outdated from the beginning.
     segments: Vec<Segment>,
 }
 
@@ -97,17 +98,26 @@ struct Segment {
 }
 
 impl Form {
-    /// Memory that it takes beside its code, which is shared.
-    pub fn held_bytes(&self) -> usize {
-        self.deflated.len() + self.segments.capacity() * size_of::<Segment>()
+    /// Of no text yet, for one that is so long.
+    fn of_nothing(code: Rc<Code>, text_bytes: usize) -> Self {
+        let chosen_bytes = text_bytes as u32;
+        Self { deflated: Vec::new(), first_bit: 0, code, chosen_bytes, remade_bytes: 0, segments: Vec::new() }
     }
 
-    /// Whether enough of a text of this length is good to be kept, and the code still that of such a text.
+    /// Memory that it takes beside its code, which is shared.
+    pub fn held_bytes(&self) -> usize {
+        self.deflated.capacity() + self.segments.capacity() * size_of::<Segment>()
+    }
+
+    /// Whether enough of a text of this length is good to be kept.
     fn is_worth_keeping(&self, text_bytes: usize) -> bool {
         let good = self.segments.iter().filter(|segment| segment.checksum.is_some());
         good.map(|segment| segment.text_bytes as usize).sum::<usize>() >= text_bytes / 2
-            && self.chosen_bytes as usize * 2 >= text_bytes
-            && self.remade_bytes / DEFLATE_CODE_LIFE <= text_bytes as u32
+    }
+
+    /// Whether the code is still that of a text of this length.
+    fn has_code_for(&self, text_bytes: usize) -> bool {
+        self.chosen_bytes as usize * 2 >= text_bytes && self.remade_bytes / DEFLATE_CODE_LIFE <= text_bytes as u32
     }
 
     /// Whether any segment is good.
@@ -167,8 +177,9 @@ impl Form {
         }
         self.segments.truncate(index);
         self.segments.shrink_to_fit();
-        let deflated = self.deflated[bit / 8..].into();
-        self.deflated = self.deflated[..bit.div_ceil(8)].into();
+        let deflated = self.deflated[bit / 8..].to_vec();
+        self.deflated.truncate(bit.div_ceil(8));
+        self.deflated.shrink_to_fit();
         let right = Self { deflated, first_bit: bit % 8, code: Rc::clone(&self.code), segments, ..*self };
         right.is_useful().then_some(right)
     }
@@ -182,7 +193,7 @@ impl Form {
         let gap = self.deflated.len() * 8 - used + other.first_bit;
         self.segments.push(Segment { text_bytes: 0, bits: gap as u32, checksum: None });
         self.segments.extend_from_slice(&other.segments);
-        self.deflated = [&*self.deflated, &other.deflated].concat().into();
+        self.deflated.extend_from_slice(&other.deflated);
     }
 
     /// Panics if a good segment is not that of its text.
@@ -207,7 +218,7 @@ impl Form {
             }
             (at, bit) = (at + text_bytes, bit + bits);
         }
-        assert!(self.segments.is_empty() || (at == text.len() && bit <= self.deflated.len() * 8));
+        assert!(at == text.len() && bit <= self.deflated.len() * 8);
     }
 }
 
@@ -228,8 +239,9 @@ fn inflated(stream: &[u8]) -> Vec<u8> {
 pub struct Deflater {
     matcher: Matcher,
     bits: Bits,
-    /// The segments that a run is made of.
+    /// The segments that a run is made of, planned and made.
     plan: Vec<Planned>,
+    segments: Vec<Segment>,
     /// Codes that were made last.
     recent: Vec<Rc<Code>>,
 }
@@ -252,13 +264,12 @@ impl Deflater {
     pub fn compress(&mut self, text: &PageText) -> usize {
         let mut compressed = 0;
         text.run.get_or_init(|| {
-            let outdated = text.outdated.take();
+            let before = text.outdated.take().filter(|form| form.has_code_for(text.len()));
             self.plan.clear();
-            match &outdated {
+            match &before {
                 Some(form) if form.is_worth_keeping(text.len()) => self.plan_changes(form, text),
                 _ => cut(text, 0..text.len(), &mut self.plan),
             }
-            let before = outdated.filter(|_| self.plan.iter().any(|planned| planned.made.is_some()));
             let planned = self.plan.iter().filter(|planned| planned.made.is_none());
             compressed = planned.map(|planned| planned.text.len()).sum();
             self.run(text, before, compressed)
@@ -295,24 +306,61 @@ impl Deflater {
 
     fn run(&mut self, text: &PageText, before: Option<Form>, compressed: usize) -> Run {
         self.matcher.begin(text.len());
-        let code = before.as_ref().map_or_else(|| self.code_for(text), |form| Rc::clone(&form.code));
+        let mut form = match before {
+            Some(form) => Form { remade_bytes: form.remade_bytes + compressed as u32, ..form },
+            None => Form::of_nothing(self.code_for(text), text.len()),
+        };
+        let (kept, kept_bits) = self.kept(&form);
         self.bits.clear();
-        code.begin(&mut self.bits);
-        let first_bit = self.bits.count();
-        let mut segments = Vec::with_capacity(self.plan.len());
-        let old: &[u8] = before.as_ref().map_or(&[], |form| &form.deflated);
+        if kept == 0 {
+            form.code.begin(&mut self.bits);
+            form.first_bit = self.bits.count();
+        } else {
+            self.bits.append(&form.deflated, kept_bits & !7, kept_bits & 7);
+        }
+        self.write_segments(text, kept, &form);
+        form.code.end(&mut self.bits);
+        if kept_bits / 8 + self.bits.bytes().len() > deflate::stored_bytes(text.len()) {
+            (form.deflated, form.first_bit) = (deflate::stored(text), 0);
+            form.segments = vec![Segment { text_bytes: text.len() as u32, bits: 0, checksum: None }];
+        } else {
+            refill(&mut form.deflated, kept_bits / 8, self.bits.bytes());
+            refill(&mut form.segments, kept, &self.segments);
+        }
+        self.bits.shrink_to(PAGE_BYTES * WRITTEN_BYTES_MAX);
+        let parts = form.segments.iter().map(|segment| (segment.checksum, segment.text_bytes as usize));
+        let checksum = Checksum::of_parts(parts).unwrap_or_else(|| Checksum::of(text));
+        Run { form, checksum }
+    }
+
+    /// How many segments at the beginning stay where they are, and up to which bit that is.
+    fn kept(&self, before: &Form) -> (usize, usize) {
+        let (mut kept, mut bit) = (0, before.first_bit);
+        for (from, bits, _) in self.plan.iter().map_while(|planned| planned.made) {
+            if from != bit {
+                break;
+            }
+            (kept, bit) = (kept + 1, bit + bits);
+        }
+        // The beginning may have been parted with.
+        if kept > 0 && before.first_bit == before.code.head_bits() { (kept, bit) } else { (0, 0) }
+    }
+
+    /// Does as planned: compresses text, and copies what of the form before is good.
+    fn write_segments(&mut self, text: &PageText, kept: usize, before: &Form) {
+        self.segments.clear();
         // Good bits that are still to be copied, all of some segments at once, and the end of what the matcher has seen.
         let (mut good, mut seen) = (0..0, 0);
-        for Planned { text: range, made } in &self.plan {
+        for Planned { text: range, made } in &self.plan[kept..] {
             let (bits, sum) = if let Some((from, bits, sum)) = *made {
                 if good.end != from {
-                    self.bits.append(old, good.start, good.len());
+                    self.bits.append(&before.deflated, good.start, good.len());
                     good = from..from;
                 }
                 good.end += bits;
                 (bits, sum)
             } else {
-                self.bits.append(old, good.start, good.len());
+                self.bits.append(&before.deflated, good.start, good.len());
                 good = 0..0;
                 let start_bit = self.bits.count();
                 let floor = history(text.starts(), range.start);
@@ -321,26 +369,12 @@ impl Deflater {
                 }
                 seen = range.end;
                 self.bits.reserve(range.len() * WRITTEN_BYTES_MAX);
-                self.matcher.tell(text, floor, range.clone(), &mut Writer { code: &code, bits: &mut self.bits });
+                self.matcher.tell(text, floor, range.clone(), &mut Writer { code: &before.code, bits: &mut self.bits });
                 (self.bits.count() - start_bit, Checksum::of(&text[range.clone()]).sum())
             };
-            segments.push(Segment { text_bytes: range.len() as u32, bits: bits as u32, checksum: Some(sum) });
+            self.segments.push(Segment { text_bytes: range.len() as u32, bits: bits as u32, checksum: Some(sum) });
         }
-        self.bits.append(old, good.start, good.len());
-        code.end(&mut self.bits);
-        let parts = self.plan.iter().zip(&segments);
-        let checksum = parts.map(|(planned, segment)| (segment.checksum.unwrap_or_default(), planned.text.len()));
-        let checksum = Checksum::of_parts(checksum);
-        let mut deflated: Box<[u8]> = self.bits.bytes().into();
-        if deflated.len() > deflate::stored_bytes(text.len()) {
-            (deflated, segments) = (deflate::stored(text).into(), Vec::new());
-        }
-        self.bits.shrink_to(PAGE_BYTES * WRITTEN_BYTES_MAX);
-        let (chosen_bytes, remade_bytes) = match &before {
-            Some(form) => (form.chosen_bytes, form.remade_bytes + compressed as u32),
-            None => (text.len() as u32, 0),
-        };
-        Run { form: Form { deflated, first_bit, code, chosen_bytes, remade_bytes, segments }, checksum }
+        self.bits.append(&before.deflated, good.start, good.len());
     }
 
     /// A code that suits a text, by a part of it.
@@ -370,6 +404,19 @@ impl Deflater {
         self.recent.push(Rc::clone(&code));
         code
     }
+}
+
+/// Puts `items` behind the first `kept` of a list. Its memory stays if they fit and it is not much too long: a change of a
+/// page hardly changes how much it is.
+fn refill<T: Copy>(list: &mut Vec<T>, kept: usize, items: &[T]) {
+    let len = kept + items.len();
+    let slack = len / 32 + 1;
+    list.truncate(kept);
+    if !(len..=len + 2 * slack).contains(&list.capacity()) {
+        let before = std::mem::replace(list, Vec::with_capacity(len + slack));
+        list.extend_from_slice(&before);
+    }
+    list.extend_from_slice(items);
 }
 
 /// From where on a segment that starts at `start` may refer to text: that of the entries before it as far as they are

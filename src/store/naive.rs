@@ -6,9 +6,7 @@ use std::fmt::Write;
 use std::io::Read;
 use std::rc::Rc;
 
-use super::{
-    Deflater, GroupKey, GroupSnapshot, Member, Mode, PageText, Refusal, Snapshot, Staged, Store, Usage,
-};
+use super::{Deflater, GroupKey, GroupSnapshot, Member, Mode, PageText, Refusal, Snapshot, Staged, Store, Usage};
 use crate::limits::{Limit, Limits};
 use crate::model::sample::{FamilyIx, Kind, Label, Metric, MetricValue, Part, RawLabel, Sample, Sink, WholeSink};
 use crate::model::time::Timestamp;

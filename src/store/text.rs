@@ -188,13 +188,14 @@ impl PageText {
         }
     }
 
-    /// Makes the run a form that may be outdated, unless no part of it is good.
+    /// Makes the run a form that may be outdated, unless no part of it is good. Of the gateway's own lines no part ever is,
+    /// but the code suits them the next time.
     fn outdate(&mut self) {
         let outdated = self.outdated.get_mut();
         if let Some(run) = self.run.take() {
             *outdated = Some(run.into_form());
         }
-        outdated.take_if(|form| !form.is_useful());
+        outdated.take_if(|form| !self.is_own && !form.is_useful());
     }
 
     /// Panics if there is compressed text of another text, or entries are out of order.

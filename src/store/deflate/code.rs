@@ -156,6 +156,11 @@ impl Code {
         sum(&counts.literals, &self.literals) + sum(&counts.distances, &self.distances)
     }
 
+    /// How many bits the beginning of a block takes.
+    pub fn head_bits(&self) -> usize {
+        self.head_bits
+    }
+
     /// Begins a block in these codes.
     pub fn begin(&self, bits: &mut Bits) {
         bits.append(&self.head, 0, self.head_bits);
