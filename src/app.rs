@@ -364,7 +364,11 @@ impl App {
         if push.is_coded() && self.decoded.is_empty() {
             self.decoded = vec![0; DECODED_PIECE_BYTES].into_boxed_slice();
         }
-        push.feed(piece, &mut self.decoded)
+        let decoded = push.feed(piece, &mut self.decoded)?;
+        if push.has_become_long() {
+            self.store.forget_compressed(push.staged().key());
+        }
+        Ok(decoded)
     }
 
     /// A push's body is complete.

@@ -226,6 +226,17 @@ impl Store {
         outcome
     }
 
+    /// Gives up the compressed form of long families of a group that is about to be replaced by as much: so old and new
+    /// text stand beside each other for a while, but not that as well.
+    pub fn forget_compressed(&mut self, key: &GroupKey) {
+        let Some(group) = self.catalog.find_group(key) else { return };
+        for held in self.catalog.holdings(group) {
+            if held.home.is_some() {
+                self.pages.forget_compressed(&self.catalog, Entry { family: held.family, group });
+            }
+        }
+    }
+
     /// Removes a group; whether there was one.
     pub fn delete(&mut self, key: &GroupKey) -> bool {
         let Some(group) = self.catalog.find_group(key) else { return false };

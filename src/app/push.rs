@@ -27,6 +27,8 @@ pub struct Push {
     parser: Parser,
     reader: Reader,
     staged: Staged,
+    /// It is known to be long.
+    is_long: bool,
     /// What is known of its request.
     pub origin: Option<Origin>,
 }
@@ -142,7 +144,7 @@ impl Push {
         format: BodyFormat,
         origin: Origin,
     ) {
-        self.is_coded = false;
+        (self.is_coded, self.is_long) = (false, false);
         (self.received_bytes, self.decoded_bytes) = (0, 0);
         self.format = format;
         if let BodyFormat::Text(names) = format {
@@ -199,6 +201,11 @@ impl Push {
             BodyFormat::Protobuf => self.reader.feed(piece, &mut self.staged)?,
         }
         Ok(self.staged.check_bounds()?)
+    }
+
+    /// Whether it is an unusual amount since the last piece.
+    pub fn has_become_long(&mut self) -> bool {
+        !std::mem::replace(&mut self.is_long, self.staged.is_long()) && self.is_long
     }
 
     /// Memory that the push holds, bytes.

@@ -201,12 +201,8 @@ impl Pages {
     fn parts(&self, catalog: &Catalog, entry: Entry) -> impl Iterator<Item = (&Rc<PageText>, Range<usize>)> {
         let home = catalog.home(entry).expect("only entries that stand somewhere are read");
         let first = self.page(home.page);
-        let run_from = if first.is_run() { self.lower_bound(catalog, entry) } else { self.order.len() };
-        let run = self.order[run_from..]
-            .iter()
-            .map(|page| self.page(*page))
-            .take_while(move |page| page.is_run() && page.slots[0] == entry)
-            .map(|page| (&page.text, 0..page.text.len()));
+        let run = if first.is_run() { self.run(catalog, entry) } else { 0..0 };
+        let run = self.order[run].iter().map(|page| &self.page(*page).text).map(|text| (text, 0..text.len()));
         let shared = (!first.is_run()).then(|| (&first.text, first.text.range(first.slot_of(entry, home.slot))));
         shared.into_iter().chain(run)
     }
@@ -425,12 +421,27 @@ impl Pages {
     }
 
     fn remove_run(&mut self, catalog: &Catalog, entry: Entry) {
-        let at = self.lower_bound(catalog, entry);
-        let len = self.order[at..].iter().take_while(|page| self.page(**page).slots[0] == entry).count();
-        for page in &self.order[at..at + len] {
+        let run = self.run(catalog, entry);
+        for page in &self.order[run.clone()] {
             self.bytes -= self.page(*page).text.len() as u64;
         }
-        self.drop_pages(at, len);
+        self.drop_pages(run.start, run.len());
+    }
+
+    /// Where the pages of a long entry are in the order; empty if it is none.
+    fn run(&self, catalog: &Catalog, entry: Entry) -> Range<usize> {
+        let at = self.lower_bound(catalog, entry);
+        let is_its = |page: &&PageId| self.page(**page).is_run() && self.page(**page).slots[0] == entry;
+        at..at + self.order[at..].iter().take_while(is_its).count()
+    }
+
+    /// Gives up the compressed form of a long entry, where nobody is reading it.
+    pub fn forget_compressed(&mut self, catalog: &Catalog, entry: Entry) {
+        for page in &self.order[self.run(catalog, entry)] {
+            if let Some(text) = Rc::get_mut(&mut self.arena[page.0 as usize].text) {
+                text.forget_compressed();
+            }
+        }
     }
 
     // ---- order ----

@@ -151,6 +151,11 @@ impl Staged {
         tables + *bytes + names.len() + words.len() + notes + self.details.size() as usize + self.compounds.held_bytes()
     }
 
+    /// Whether it is an unusual amount.
+    pub fn is_long(&self) -> bool {
+        self.lines.bytes > STAGING_KEPT_BYTES_MAX
+    }
+
     /// The body is complete: writes out histograms and summaries, drops families that later ones replace.
     pub fn seal(&mut self) {
         self.lines.drop_repeated();

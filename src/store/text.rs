@@ -188,6 +188,12 @@ impl PageText {
         }
     }
 
+    /// Gives up all that is compressed.
+    pub(super) fn forget_compressed(&mut self) {
+        self.run.take();
+        self.outdated.take();
+    }
+
     /// Makes the run a form that may be outdated, unless no part of it is good. Of the gateway's own lines no part ever is,
     /// but the code suits them the next time.
     fn outdate(&mut self) {

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::server::Server;
 use crate::tools::{self, Scratch};
@@ -90,6 +90,40 @@ fn only_changed_pages_are_compressed_again() {
     assert_eq!(compressed(&gateway), all + 3.0, "a plain scrape compresses nothing");
 }
 
+/// Of a long group that a long push is about to replace nothing compressed is kept. If nothing comes of that push, it is
+/// made again.
+#[test]
+fn a_long_push_makes_room() {
+    let gateway = Server::start(&[], "");
+    let compressed = || {
+        let text = one_member(&scrape(gateway.addr, "HTTP/1.1").body);
+        let pages = value_of(&text, "pushgateway_scrape_pages_compressed_total ");
+        (pages, pushed(&text).len())
+    };
+    push(&gateway, "big", SERIES, 1);
+    push(&gateway, "other", SERIES / 10, 1);
+    compressed();
+    let (all, len) = compressed();
+    let mut stream = TcpStream::connect(gateway.addr).unwrap();
+    let body = body(SERIES, 2);
+    let (little, much) = body[..body.len() - 1].split_at(body.len() / 8);
+    let head = format!("PUT /metrics/job/big HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n", body.len());
+    stream.write_all((head + little).as_bytes()).unwrap();
+    compressed();
+    assert_eq!(compressed().0, all, "a short push costs nothing");
+    stream.write_all(much.as_bytes()).unwrap();
+    let deadline = Instant::now() + TIMEOUT;
+    let again = loop {
+        let again = compressed().0 - all;
+        if again > 0.0 || Instant::now() > deadline {
+            break again;
+        }
+    };
+    assert!(again > all / 2.0 && again < all, "{again} of {all}");
+    drop(stream);
+    assert_eq!(compressed().1, len);
+}
+
 /// A client that stops reading gets the state that it asked for, whatever is pushed meanwhile.
 #[test]
 fn a_slow_reader_sees_one_state() {
@@ -151,6 +185,12 @@ fn scrape(addr: SocketAddr, version: &str) -> Response {
 }
 
 fn push(gateway: &Server, job: &str, series: usize, value: usize) {
+    let body = body(series, value);
+    let response = gateway.request("PUT", &format!("/metrics/job/{job}"), Some(body.as_bytes()));
+    assert_eq!(response.status, Some(200), "{}", response.text_lossy());
+}
+
+fn body(series: usize, value: usize) -> String {
     let mut body = String::new();
     for at in 0..series {
         // Digits that compress badly, so that sockets cannot swallow a scrape whole.
@@ -161,8 +201,7 @@ fn push(gateway: &Server, job: &str, series: usize, value: usize) {
         }
         writeln!(body, "big{{id=\"{at}\",noise=\"{noise}\"}} {value}").expect("a string can be written");
     }
-    let response = gateway.request("PUT", &format!("/metrics/job/{job}"), Some(body.as_bytes()));
-    assert_eq!(response.status, Some(200), "{}", response.text_lossy());
+    body
 }
 
 fn one_member(body: &[u8]) -> String {
