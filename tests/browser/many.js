@@ -106,5 +106,6 @@ check("many: thousands are deleted in steps, and everything is not offered", asy
   await page.click("dialog button.danger");
   await eventually(async () => (await groups(tools.many)).totals.groups, 17500);
   await eventually(() => page.textContent("#empty"), "No group matches.");
-  assert.deepEqual(steps, [200, 200, 200]);
+  // The list follows the gateway by itself, and may tell before the last answer has come.
+  await eventually(() => steps, [200, 200, 200]);
 });
