@@ -9,6 +9,8 @@ const LOADS = 7;
 // What is asked for, and how much more a machine that is busy with other tests may take, ms.
 const INTERACTIVE_MS = 500;
 const SLACK = 3;
+// How long the page waits for another letter before it searches, ms.
+const TYPING_MS = 120;
 
 const median = (numbers) => numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)];
 
@@ -71,11 +73,14 @@ check("many: a search is answered while it is typed, and only the last one count
   await page.fill("#search", "instance=");
   await page.waitForTimeout(200);
   await page.focus("#search");
+  const began = Date.now();
   await page.keyboard.type("db19999.example.com", { delay: 10 });
+  // A machine that is busy types with pauses, and a pause is what a search waits for.
+  const pauses = Math.floor((Date.now() - began) / TYPING_MS);
   await eventually(async () => (await page.textContent("#counts")).split(" · ")[0], "1 of 20,000 groups");
   await page.waitForTimeout(800);
   assert.equal((await rows(page)).length, 1);
-  assert.ok(asked <= 4, `${asked} searches for 19 letters`);
+  assert.ok(asked <= 3 + pauses, `${asked} searches for 19 letters with at most ${pauses} pauses`);
 });
 
 check("many: a family with many series is drawn in pages", async (tools) => {

@@ -1,6 +1,7 @@
 //! Compressed bodies on a running gateway: what is counted, what the routes see, and bombs.
 
 use std::io::Write;
+use std::time::{Duration, Instant};
 
 use crate::server::Server;
 use crate::wire;
@@ -70,11 +71,15 @@ fn a_bomb_does_not_stop_the_loop() {
     let bomb = gzip(&vec![b'\n'; 4 << 20]);
     std::thread::scope(|scope| {
         let push = scope.spawn(|| send(&gateway, "PUT", "/metrics/job/bomb", "gzip", &bomb));
+        let begin = Instant::now();
+        let mut longest = Duration::ZERO;
         while !push.is_finished() {
-            let start = std::time::Instant::now();
+            let asked = Instant::now();
             assert_eq!(gateway.request("GET", "/-/healthy", None).status, Some(200));
-            assert!(start.elapsed().as_secs() < 2, "the loop stood still for {:?}", start.elapsed());
+            longest = longest.max(asked.elapsed());
         }
+        let all = begin.elapsed();
+        assert!(longest < all / 2, "the loop stood still for {longest:?} of {all:?}");
         assert_eq!(push.join().expect("it was sent").status, Some(200));
     });
     // A line without an end is refused at its bound, not held.

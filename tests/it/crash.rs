@@ -231,10 +231,15 @@ fn damage_behind_a_kill_is_recovered_or_found() {
 fn large_groups_are_whole_whenever_the_gateway_is_killed() {
     let shape = Shape { groups: 2, connections: 2, families: 1, samples: 100_000 };
     let mut driver = Driver::new("large", shape, Random::for_test(8));
-    for _ in 0..rounds().div_ceil(10) {
-        driver.round(3000);
+    let mut end_ms = 3000;
+    while driver.tally.rounds < rounds().div_ceil(10) || driver.tally.acknowledged == 0 {
+        driver.round(end_ms);
         driver.check().unwrap_or_else(|why| panic!("{why}"));
+        // A machine that is busy may not have acknowledged anything yet.
+        if driver.tally.acknowledged == 0 {
+            end_ms *= 2;
+        }
+        assert!(end_ms < 100_000, "{:?}: nothing was acknowledged", driver.tally);
     }
     println!("{:?}", driver.tally);
-    assert!(driver.tally.acknowledged > 0, "{:?}: nothing was acknowledged", driver.tally);
 }
