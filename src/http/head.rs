@@ -104,6 +104,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Head<'_>, Refusal> {
         headers: Headers { block },
         content_length: framing.bytes_left(),
         head_bytes: bytes.len(),
+        field_bytes: fields.bytes,
         origin_form: line.origin_form,
     };
     let expects_continue = fields.expects_continue()? && line.version == Version::Http11 && request.has_body();
@@ -190,6 +191,8 @@ struct Fields<'a> {
     expect: Option<&'a [u8]>,
     close: bool,
     keep_alive: bool,
+    /// See [`Request::field_bytes`].
+    bytes: usize,
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
@@ -226,11 +229,12 @@ impl<'a> Fields<'a> {
     fn collect(headers: &[Header<'a>]) -> Result<Self, Refusal> {
         let mut fields = Self::default();
         for &Header { name, value } in headers {
+            fields.bytes += name.len() + value.len();
             // The length tells most headers apart without reading their names.
             match name.len() {
                 4 if name.eq_ignore_ascii_case("host") => match fields.host {
                     Some(_) => return Err(Refusal::BadRequest),
-                    None => fields.host = Some(value),
+                    None => (fields.host, fields.bytes) = (Some(value), fields.bytes - name.len()),
                 },
                 6 if name.eq_ignore_ascii_case("expect") => fields.expect = fields.expect.or(Some(value)),
                 10 if name.eq_ignore_ascii_case("connection") => {

@@ -39,6 +39,8 @@ pub struct Request<'a> {
     pub content_length: Option<u64>,
     /// Length of the head with its empty line, bytes.
     pub head_bytes: usize,
+    /// Lengths of all header names but Host's, and of all values, bytes.
+    pub(super) field_bytes: usize,
     /// Invariant: starts with `/` or `?`, or is `*`, or is empty (authority form, or `http://host`).
     pub(super) origin_form: &'a [u8],
 }
@@ -75,10 +77,7 @@ impl<'a> Request<'a> {
     /// The size that `pushgateway_http_push_size_bytes` observes (SPEC 7.8).
     pub fn size(&self) -> u64 {
         let line = self.target.len() + self.method.len() + self.version.as_str().len();
-        let header =
-            |(name, value): (&str, &[u8])| if name.eq_ignore_ascii_case("host") { 0 } else { name.len() } + value.len();
-        let headers: usize = self.headers.iter().map(header).sum();
-        (line + headers) as u64 + self.content_length.unwrap_or(0)
+        (line + self.field_bytes) as u64 + self.content_length.unwrap_or(0)
     }
 
     fn path_len(&self) -> usize {
@@ -96,6 +95,7 @@ pub struct KeptRequest {
     version: Option<Version>,
     content_length: Option<u64>,
     head_bytes: usize,
+    field_bytes: usize,
 }
 
 impl KeptRequest {
@@ -115,6 +115,7 @@ impl KeptRequest {
         self.version = Some(request.version);
         self.content_length = request.content_length;
         self.head_bytes = request.head_bytes;
+        self.field_bytes = request.field_bytes;
     }
 
     /// The head that was copied.
@@ -126,6 +127,7 @@ impl KeptRequest {
             headers: Headers { block: &self.headers },
             content_length: self.content_length,
             head_bytes: self.head_bytes,
+            field_bytes: self.field_bytes,
             origin_form: &self.origin_form,
         }
     }
@@ -158,13 +160,20 @@ impl<'a> Headers<'a> {
 
     /// The same as it stands there.
     fn lines(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> + use<'a> {
+        self.whole_lines().map_while(|line| {
+            let colon = memchr::memchr(b':', line)?;
+            Some((&line[..colon], &line[colon + 1..]))
+        })
+    }
+
+    /// Each line without its line feed; the empty one, too.
+    fn whole_lines(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         let mut rest = self.block;
         std::iter::from_fn(move || {
             let line_end = memchr::memchr(b'\n', rest)?;
             let line = &rest[..line_end];
             rest = &rest[line_end + 1..];
-            let colon = memchr::memchr(b':', line)?;
-            Some((&line[..colon], &line[colon + 1..]))
+            Some(line)
         })
     }
 
@@ -175,8 +184,12 @@ impl<'a> Headers<'a> {
 
     /// The values of all headers of that name, in any case and in order.
     pub fn all<'n>(&self, name: &'n str) -> impl Iterator<Item = &'a [u8]> + use<'a, 'n> {
-        let of_that_name = self.lines().filter(|(found, _)| found.eq_ignore_ascii_case(name.as_bytes()));
-        of_that_name.map(|(_, value)| value.trim_ascii())
+        // Between a name and its colon stands nothing, so that the name need not be read to its end.
+        self.whole_lines().filter_map(|line| {
+            let (found, value) = line.split_at_checked(name.len())?;
+            let value = value.strip_prefix(b":")?;
+            found.eq_ignore_ascii_case(name.as_bytes()).then(|| value.trim_ascii())
+        })
     }
 }
 
