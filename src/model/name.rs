@@ -24,7 +24,11 @@ const IS_CLASSIC: [bool; 256] = {
 
 /// Whether `name` is a metric name of the classic form `[a-zA-Z_:][a-zA-Z0-9_:]*`.
 pub fn is_classic_metric_name(name: &[u8]) -> bool {
-    name.first().is_some_and(|first| !first.is_ascii_digit()) && name.iter().all(|byte| IS_CLASSIC[usize::from(*byte)])
+    let is = |byte: u8| IS_CLASSIC[usize::from(byte)];
+    let (fours, rest) = name.as_chunks();
+    name.first().is_some_and(|first| !first.is_ascii_digit())
+        && fours.iter().all(|&[a, b, c, d]| is(a) & is(b) & is(c) & is(d))
+        && rest.iter().all(|&byte| is(byte))
 }
 
 /// Whether `name` is a label name of the classic form `[a-zA-Z_][a-zA-Z0-9_]*`.

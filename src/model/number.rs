@@ -1,5 +1,7 @@
 //! How numbers are read (SPEC 3.3) and written (SPEC 7.5): Go's `strconv` rules, to the last digit.
 
+use smallvec::SmallVec;
+
 /// Reads a number as a sample value, `le` or `quantile` may be written; `None` if it is not one.
 ///
 /// Decimal digits with optional sign, point and exponent; `inf` or `infinity` in any case with optional sign; `nan`
@@ -121,17 +123,25 @@ fn write_exponent(out: &mut Vec<u8>, digits: &[u8], exponent: i32) {
 
 /// The significant digits of a positive number in ryu's notation, without zeros at either end, and the power of ten
 /// of the first one.
-fn decimal(text: &str) -> (smallvec::SmallVec<[u8; 24]>, i32) {
-    let (mantissa, power) = text.split_once('e').unwrap_or((text, "0"));
-    let power: i32 = power.parse().expect("ryu writes a decimal exponent");
-    let point = mantissa.find('.').unwrap_or(mantissa.len());
-    let all = mantissa.bytes().filter(|byte| *byte != b'.');
-    let leading_zeros = all.clone().take_while(|byte| *byte == b'0').count();
-    let mut digits: smallvec::SmallVec<[u8; 24]> = all.skip(leading_zeros).collect();
+fn decimal(text: &str) -> (SmallVec<[u8; 24]>, i32) {
+    let mut digits = SmallVec::new();
+    let (mut power, mut leading_zeros, mut point) = (0, 0, None);
+    for (at, byte) in text.bytes().enumerate() {
+        match byte {
+            b'.' => point = Some(at),
+            b'e' => {
+                power = text[at + 1..].parse().expect("ryu writes a decimal exponent");
+                point = point.or(Some(at));
+                break;
+            }
+            b'0' if digits.is_empty() => leading_zeros += 1,
+            digit => digits.push(digit),
+        }
+    }
     while digits.last() == Some(&b'0') {
         digits.pop();
     }
-    (digits, power + point as i32 - 1 - leading_zeros as i32)
+    (digits, power + point.unwrap_or(text.len()) as i32 - 1 - leading_zeros)
 }
 
 /// Whether a token that reads as a number is already written as [`write`] would: a plain decimal below 1e6 and not
