@@ -428,8 +428,14 @@ impl Store {
         number::write(&mut self.text, value.seconds());
         self.text.push(b'\n');
         let entry = Entry { family, group };
-        self.catalog.set_content(entry, Content { kind: Kind::Gauge, metrics: 1, lines: 1 });
-        self.pages.put(&mut self.catalog, entry, EntryText::Shared(&self.text));
+        let content = Content { kind: Kind::Gauge, metrics: 1, lines: 1 };
+        // The push times are the first families, and what every group holds.
+        let held = self.catalog.holding_near(entry, family.0 as usize);
+        let (held, home) = held.expect("every group has its push times");
+        if held.content != content {
+            self.catalog.set_content(entry, content);
+        }
+        self.pages.put_at(&mut self.catalog, entry, home, EntryText::Shared(&self.text));
         self.show_header_if_new(family);
     }
 
@@ -451,9 +457,7 @@ impl Store {
     fn warm(&self, group: GroupId) {
         let places = &self.catalog.group(group).places;
         let outline = self.catalog.outline(group);
-        // Nearly always the push times come first and then all that was pushed, in the same order.
-        let hints = self.resolved.iter().zip(2..);
-        let pushed = hints.filter_map(|(resolved, hint)| outline.position_near(resolved.id, hint));
+        let pushed = hinted(&self.resolved).filter_map(|(resolved, hint)| outline.position_near(resolved.id, hint));
         self.pages.warm(pushed.chain([0]).filter_map(|at| places[at].home()));
     }
 
@@ -468,8 +472,8 @@ impl Store {
             }
             self.add_new(group, staged, resolved);
         }
-        for resolved in resolved {
-            self.apply_family(group, staged, *resolved);
+        for (resolved, hint) in hinted(resolved) {
+            self.apply_family(group, staged, resolved, hint);
         }
         self.enter_notes(group, staged, resolved);
         self.enter_details(group, staged, resolved);
@@ -500,26 +504,30 @@ impl Store {
         }
     }
 
-    fn apply_family(&mut self, group: GroupId, staged: &mut Staged, Resolved { id, ix }: Resolved) {
+    fn apply_family(&mut self, group: GroupId, staged: &mut Staged, Resolved { id, ix }: Resolved, hint: usize) {
         let entry = Entry { family: id, group };
         let pushed = staged.pushed(ix);
         let content = Content { kind: pushed.kind(), metrics: pushed.metrics(), lines: pushed.lines() };
         if pushed.is_empty() {
             return self.write_empty(entry, content.kind, staged.help(ix));
         }
-        let header_changes = self.note_family(entry, content, staged.help(ix));
+        let (held, home) = self.catalog.holding_near(entry, hint).expect("only families that are held are changed");
+        let help = staged.help(ix);
+        // As nearly always.
+        let is_known = home.is_some() && held.content == content && held.help.as_ref().map(Help::text) == help;
+        let header_changes = !is_known && self.note_family(entry, content, help);
         let mut joined = std::mem::take(&mut self.joined);
         let text = staged.take_text(ix, &mut joined);
-        self.write_family(entry, text, header_changes);
+        if is_known {
+            self.pages.put_at(&mut self.catalog, entry, home, text);
+        } else {
+            self.write_family(entry, text, header_changes);
+        }
         self.joined = joined;
     }
 
     /// Takes note of the lines and the help of a family that a group holds; whether its header has to change.
     fn note_family(&mut self, entry: Entry, content: Content, help: Option<&[u8]>) -> bool {
-        let (held, home) = self.catalog.holding(entry).expect("only families that are held are changed");
-        if home.is_some() && held.content == content && held.help.as_ref().map(Help::text) == help {
-            return false; // As nearly always.
-        }
         let help_changes = self.update_help(entry, help);
         self.catalog.set_content(entry, content) || help_changes
     }
@@ -609,4 +617,10 @@ impl Store {
             self.catalog.remove_family(id);
         }
     }
+}
+
+/// The families of a push, and where in the group's outline to look for each first: nearly always the push times come
+/// first and then all that was pushed, in the same order.
+fn hinted(resolved: &[Resolved]) -> impl Iterator<Item = (Resolved, usize)> {
+    resolved.iter().copied().zip(2..)
 }

@@ -113,11 +113,12 @@ impl Catalog {
         held.map(|(at, held)| Holding { held, home: group.places[at].home(), written: group.written(at) })
     }
 
-    /// What a group holds of a family, and where that stands.
-    pub fn holding(&self, entry: Entry) -> Option<(&Held, Option<Home>)> {
+    /// What a group holds of a family, and where that stands. It is looked for at the hint first, a place in the outline.
+    pub fn holding_near(&self, entry: Entry, hint: usize) -> Option<(&Held, Option<Home>)> {
         let group = self.group(entry.group);
         let outline = self.outlines.get(group.outline);
-        outline.position(entry.family).map(|at| (&outline.held[at], group.places[at].home()))
+        let at = outline.position_near(entry.family, hint)?;
+        Some((&outline.held[at], group.places[at].home()))
     }
 
     /// What a group holds of a family.
@@ -128,7 +129,9 @@ impl Catalog {
 
     /// Where an entry of a group stands.
     pub(super) fn place(&self, entry: Entry) -> Option<Home> {
-        self.holding(entry)?.1
+        let group = self.group(entry.group);
+        let at = self.outlines.get(group.outline).position(entry.family)?;
+        group.places[at].home()
     }
 
     // ---- changing what is held ----

@@ -232,7 +232,12 @@ impl Pages {
 
     /// Writes an entry: in the place of its old text if it has any, else where the catalog's order wants it.
     pub fn put(&mut self, catalog: &mut Catalog, entry: Entry, text: EntryText<'_>) {
-        if let Some(home) = catalog.home(entry) {
+        self.put_at(catalog, entry, catalog.home(entry), text);
+    }
+
+    /// The same for an entry of which it is known where it stands.
+    pub fn put_at(&mut self, catalog: &mut Catalog, entry: Entry, home: Option<Home>, text: EntryText<'_>) {
+        if let Some(home) = home {
             if let EntryText::Shared(bytes) = &text
                 && self.replace(catalog, entry, home, bytes)
             {
