@@ -13,16 +13,13 @@ impl Body {
         sink: &mut S,
     ) -> Parsed<()> {
         cursor.step();
-        if cursor.peek_past_blanks()? == b'\n' {
-            return Ok(());
-        }
-        let (word, _) = cursor.word()?;
-        if cursor.peek()? == b'\n' {
-            return Ok(());
-        }
-        if word != b"HELP" && word != b"TYPE" {
-            return cursor.rest_of_line().map(|_| ()).ok_or_else(end_of_input);
-        }
+        cursor.skip_blanks();
+        let is_help = match cursor.rest() {
+            [b'H', b'E', b'L', b'P', b' ' | b'\t', ..] => true,
+            [b'T', b'Y', b'P', b'E', b' ' | b'\t', ..] => false,
+            _ => return cursor.rest_of_line().map(|_| ()).ok_or_else(end_of_input),
+        };
+        cursor.step_over("HELP".len());
         cursor.peek_past_blanks()?;
         let found = match self.repeated(cursor) {
             Some(found) => Ok(found),
@@ -38,10 +35,7 @@ impl Body {
         if cursor.peek_past_blanks()? == b'\n' {
             return Ok(());
         }
-        match word {
-            b"HELP" => self.help_text(family, cursor, sink),
-            _ => self.family_type(family, cursor, sink),
-        }
+        if is_help { self.help_text(family, cursor, sink) } else { self.family_type(family, cursor, sink) }
     }
 
     fn help_text<S: Sink>(&mut self, family: FamilyIx, cursor: &Cursor<'_>, sink: &mut S) -> Parsed<()> {

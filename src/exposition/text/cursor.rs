@@ -98,6 +98,12 @@ impl<'a> Cursor<'a> {
         self.at += 1;
     }
 
+    /// Steps over bytes that are known to be there.
+    #[inline]
+    pub(super) fn step_over(&mut self, len: usize) {
+        self.at += len;
+    }
+
     #[inline]
     pub(super) fn skip_blanks(&mut self) {
         while let Some(b' ' | b'\t') = self.line.get(self.at) {
@@ -246,14 +252,20 @@ impl<'a> Cursor<'a> {
 
     #[inline]
     fn skip_while(&mut self, class: u8) {
-        let run = self.line[self.at..].iter().take_while(|byte| CLASS[usize::from(**byte)] & class != 0);
-        self.at += run.count();
+        let mut at = self.at;
+        while self.line.get(at).is_some_and(|byte| CLASS[usize::from(*byte)] & class != 0) {
+            at += 1;
+        }
+        self.at = at;
     }
 
     #[inline]
     fn skip_unless(&mut self, class: u8) {
-        let run = self.line[self.at..].iter().take_while(|byte| CLASS[usize::from(**byte)] & class == 0);
-        self.at += run.count();
+        let mut at = self.at;
+        while self.line.get(at).is_some_and(|byte| CLASS[usize::from(*byte)] & class == 0) {
+            at += 1;
+        }
+        self.at = at;
     }
 }
 
