@@ -91,6 +91,8 @@ pub struct Sample<'a> {
     pub part: Part,
     /// Its labels in the order written, names distinct, without `quantile` in a summary and `le` in a histogram.
     pub labels: &'a [Label<'a>],
+    /// What stands between the braces, if that is known; else empty.
+    pub label_text: &'a str,
     /// Its value.
     pub value: f64,
     /// The value's token as written; it parses to `value`. Empty if the value was not written as text.

@@ -99,7 +99,15 @@ mod tests {
         let labels: Vec<_> = labels.iter().map(|(name, value)| Label { name, value }).collect();
         let part = if kind == Kind::Histogram { Part::Bucket(1.0) } else { Part::Whole };
         let family = FamilyIx(0);
-        staged.sample(Sample { family, part, labels: &labels, value: 1.0, token: "1", timestamp: None });
+        staged.sample(Sample {
+            family,
+            part,
+            labels: &labels,
+            label_text: "",
+            value: 1.0,
+            token: "1",
+            timestamp: None,
+        });
         staged.check_bounds().map_err(|reached| reached.limit)
     }
 
@@ -140,7 +148,7 @@ mod tests {
                 let family = FamilyIx(0);
                 let value = at.to_string();
                 let labels = if kind == Kind::Gauge { &[Label { name: "l", value: &value }][..] } else { &[] };
-                staged.sample(Sample { family, part, labels, value: 1.0, token: "1", timestamp: None });
+                staged.sample(Sample { family, part, labels, label_text: "", value: 1.0, token: "1", timestamp: None });
             }
         }
     }

@@ -4,6 +4,8 @@
 //! Lines have one fixed form, `NAME{LABELS} VALUE`, labels sorted by name, names quoted only where they must be, so
 //! equal series have equal bytes. Nothing here knows groups or pages.
 
+use std::cmp::Ordering;
+
 use memchr::{memchr, memrchr};
 use smallvec::SmallVec;
 
@@ -99,12 +101,18 @@ impl Overlay {
     }
 
     /// Writes the final label set of a sample: its labels and the group's, sorted by name, the group's winning. Whether
-    /// a name of the sample's labels is quoted.
-    pub fn write_merged(&self, out: &mut Vec<u8>, labels: &[Label<'_>]) -> bool {
-        let has_quoted_names = if labels.windows(2).all(|pair| pair[0].name < pair[1].name) {
-            self.write_sorted(out, labels)
-        } else {
+    /// a name of the sample's labels is quoted. `text` is how the labels were written, if that is known.
+    pub fn write_merged(&self, out: &mut Vec<u8>, labels: &[Label<'_>], text: &str) -> bool {
+        let has_quoted_names = if !labels.windows(2).all(|pair| pair[0].name < pair[1].name) {
             self.write_sorted(out, &sorted_by_name(labels))
+        } else if is_final(labels, text)
+            && let Some(at) = self.gap(labels)
+        {
+            let (before, behind) = self.text.split_at(self.text_start(at));
+            [before, text.as_bytes(), b",", behind].iter().for_each(|part| out.extend_from_slice(part));
+            false
+        } else {
+            self.write_sorted(out, labels)
         };
         if out.last() == Some(&b',') {
             out.pop();
@@ -112,29 +120,55 @@ impl Overlay {
         has_quoted_names
     }
 
+    /// Where sorted labels go all together: the place of the overlay's label behind them; `None` if there is none, as when
+    /// the overlay has a label of theirs.
+    fn gap(&self, labels: &[Label<'_>]) -> Option<usize> {
+        let (first, last) = (labels.first()?.name.as_bytes(), labels.last()?.name.as_bytes());
+        let mut at = 0;
+        while at < self.labels.len() {
+            match self.name(at).cmp(first) {
+                Ordering::Less => at += 1,
+                Ordering::Equal => return None,
+                Ordering::Greater => return (self.name(at) > last).then_some(at),
+            }
+        }
+        Some(at)
+    }
+
     fn write_sorted(&self, out: &mut Vec<u8>, labels: &[Label<'_>]) -> bool {
         let mut next = 0;
         let mut has_quoted_names = false;
         for label in labels {
-            let start = self.text_start(next);
-            while next < self.labels.len() && self.name(next) < label.name.as_bytes() {
-                next += 1;
-            }
-            out.extend_from_slice(&self.text[start..self.text_start(next)]);
-            if next < self.labels.len() && self.name(next) == label.name.as_bytes() {
-                if self.labels[next].is_default {
-                    has_quoted_names |= write_label(out, label);
-                } else {
-                    out.extend_from_slice(&self.text[self.text_start(next)..self.labels[next].text_end as usize]);
+            let start = next;
+            let mut order = Ordering::Greater;
+            while next < self.labels.len() {
+                order = self.name(next).cmp(label.name.as_bytes());
+                if order != Ordering::Less {
+                    break;
                 }
                 next += 1;
+            }
+            if next > start {
+                out.extend_from_slice(&self.text[self.text_start(start)..self.text_start(next)]);
+            }
+            let is_own = next < self.labels.len() && order == Ordering::Equal;
+            if is_own && !self.labels[next].is_default {
+                out.extend_from_slice(&self.text[self.text_start(next)..self.labels[next].text_end as usize]);
             } else {
                 has_quoted_names |= write_label(out, label);
             }
+            next += usize::from(is_own);
         }
         out.extend_from_slice(&self.text[self.text_start(next)..]);
         has_quoted_names
     }
+}
+
+/// Whether `text`, from which these labels were read, is how they are written in the end. It is if it is no longer than
+/// that: quotes around a name, blanks, or a comma at the end would have added to it.
+fn is_final(labels: &[Label<'_>], text: &str) -> bool {
+    let written: usize = labels.iter().map(|label| label.name.len() + label.value.len() + r#"="","#.len()).sum();
+    written == text.len() + ",".len()
 }
 
 /// Labels in the order of their names.
@@ -234,9 +268,32 @@ mod tests {
         let mut overlay = Overlay::default();
         overlay.assign(grouping.iter().copied());
         let labels: Vec<_> = labels.iter().map(|(name, value)| Label { name, value }).collect();
-        let mut out = Vec::new();
-        overlay.write_merged(&mut out, &labels);
-        String::from_utf8(out).unwrap()
+        let mut text = Vec::new();
+        labels.iter().for_each(|label| _ = write_label(&mut text, label));
+        text.pop();
+        let text = str::from_utf8(&text).unwrap();
+        let [unknown, known] = ["", text].map(|text| {
+            let mut out = Vec::new();
+            overlay.write_merged(&mut out, &labels, text);
+            String::from_utf8(out).unwrap()
+        });
+        assert_eq!(known, unknown, "{text}");
+        known
+    }
+
+    #[test]
+    fn labels_are_taken_as_they_were_written_only_if_nothing_is_to_be_changed() {
+        let check = |labels: &[(&str, &str)], text: &str, expected: bool| {
+            let labels: Vec<_> = labels.iter().map(|(name, value)| Label { name, value }).collect();
+            assert_eq!(is_final(&labels, text), expected, "{text}");
+        };
+        check(&[("a", "1"), ("b", r#"\""#)], r#"a="1",b="\"""#, true);
+        for text in [r#"a="1",b="2","#, r#"a ="1",b="2""#, r#"a="1", b="2""#, r#""a"="1",b="2""#, r#"a="1",b="2" "#, ""]
+        {
+            check(&[("a", "1"), ("b", "2")], text, false);
+        }
+        check(&[(r"a\", "1")], r#""a\\"="1""#, false);
+        check(&[("b", "2")], r#"quantile="1",b="2""#, false);
     }
 
     #[test]
@@ -249,6 +306,11 @@ mod tests {
         check(&[("job", "j")], &[("job", "x"), ("b", "c")], r#"b="c",instance="",job="j""#);
         check(&[("job", "j")], &[("instance", "i")], r#"instance="i",job="j""#);
         check(&[("instance", "g"), ("job", "j")], &[("instance", "i")], r#"instance="g",job="j""#);
+        check(&[("job", "j")], &[("a", "1"), ("k", "2")], r#"a="1",instance="",job="j",k="2""#);
+        check(&[("job", "j")], &[("ix", "1"), ("jb", "2")], r#"instance="",ix="1",jb="2",job="j""#);
+        check(&[("job", "j")], &[("ix", "1"), ("job", "2")], r#"instance="",ix="1",job="j""#);
+        check(&[("job", "j")], &[("k", "1"), ("l", "2")], r#"instance="",job="j",k="1",l="2""#);
+        check(&[("job", "j")], &[("b", "1"), ("a", "2")], r#"a="2",b="1",instance="",job="j""#);
         check(&[("a", "1"), ("job", "j")], &[("z", "9"), ("k", "")], r#"a="1",instance="",job="j",k="",z="9""#);
         check(&[("job", "q\"\\\n")], &[("v", r"\\")], r#"instance="",job="q\"\\\n",v="\\""#);
         check(&[("g.l", "v"), ("job", "j")], &[("x.y", "1")], r#""g.l"="v",instance="",job="j","x.y"="1""#);

@@ -6,6 +6,7 @@ use std::fmt::Write;
 use std::io::Read;
 use std::rc::Rc;
 
+use super::line::write_label;
 use super::{Deflater, GroupKey, GroupSnapshot, Member, Mode, PageText, Refusal, Snapshot, Staged, Store, Usage};
 use crate::limits::{Limit, Limits};
 use crate::model::sample::{FamilyIx, Kind, Label, Metric, MetricValue, Part, RawLabel, Sample, Sink, WholeSink};
@@ -341,6 +342,10 @@ fn feed_metric(staged: &mut Staged, at: usize, family: &PushedFamily, metric: us
     let (labels, value) = &family.metrics[metric];
     let escaped: Vec<_> = labels.iter().map(|(name, value)| (name, escaped(value))).collect();
     let labels: Vec<_> = escaped.iter().map(|(name, value)| Label { name, value }).collect();
+    let mut text = Vec::new();
+    labels.iter().for_each(|label| _ = write_label(&mut text, label));
+    text.pop();
+    let label_text = str::from_utf8(&text).expect("escaped text is text");
     let token = value.to_string();
     let parts: &[Part] = match family.kind {
         Kind::Histogram | Kind::GaugeHistogram => &[Part::Bucket(1.0), Part::Count],
@@ -352,6 +357,7 @@ fn feed_metric(staged: &mut Staged, at: usize, family: &PushedFamily, metric: us
             family: FamilyIx(at as u32),
             part: *part,
             labels: &labels,
+            label_text,
             value: *value as f64,
             token: &token,
             timestamp,

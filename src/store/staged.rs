@@ -283,7 +283,7 @@ impl Staged {
         let opening_bytes = lines.families[sample.family.0 as usize].opening.len();
         let (out, start, _, opening) = lines.begin_line(sample.family, opening_bytes + label_bytes + overlay.len());
         out.extend_from_slice(opening);
-        self.has_quoted_labels |= overlay.write_merged(out, sample.labels);
+        self.has_quoted_labels |= overlay.write_merged(out, sample.labels, sample.label_text);
         let labels = start + opening_bytes..out.len();
         out.extend_from_slice(b"} ");
         if sample.token.is_empty() {

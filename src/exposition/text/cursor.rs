@@ -98,6 +98,18 @@ impl<'a> Cursor<'a> {
         self.at += 1;
     }
 
+    /// Where it stands, for [`Cursor::text_from`].
+    #[inline]
+    pub(super) fn place(&self) -> usize {
+        self.at
+    }
+
+    /// What stands between an earlier place and this one; empty if that is not UTF-8.
+    #[inline]
+    pub(super) fn text_from(&self, place: usize) -> &'a str {
+        self.text_of(place, self.at).unwrap_or_default()
+    }
+
     /// Steps over bytes that are known to be there.
     #[inline]
     pub(super) fn step_over(&mut self, len: usize) {

@@ -78,8 +78,10 @@ impl Body {
         self.current = Some(found.family);
         let kind = self.sampled_kind(found.family, sink);
         let mut labels = Labels::new(kind);
+        let mut label_text = "";
         if cursor.peek_past_blanks()? == b'{' {
             cursor.step();
+            let start = cursor.place();
             while cursor.peek_past_blanks()? != b'}' {
                 let name = self.label_name(cursor, scratch)?;
                 let byte = cursor.peek_past_blanks()?;
@@ -90,9 +92,10 @@ impl Body {
                     break;
                 }
             }
+            label_text = cursor.text_from(start);
             cursor.step();
         }
-        self.value(found, kind, &labels, cursor, sink)
+        self.value(found, kind, &labels, label_text, cursor, sink)
     }
 
     fn brace_sample<'a, S: Sink>(
@@ -129,7 +132,7 @@ impl Body {
         }
         cursor.step();
         let (found, kind) = named.ok_or(Reason::NoMetricName)?;
-        self.value(found, kind, &labels, cursor, sink)
+        self.value(found, kind, &labels, "", cursor, sink)
     }
 
     #[inline(always)]
@@ -182,6 +185,7 @@ impl Body {
         found: Found,
         kind: Kind,
         labels: &Labels<'a>,
+        label_text: &'a str,
         cursor: &mut Cursor<'a>,
         sink: &mut S,
     ) -> Parsed<()> {
@@ -196,7 +200,7 @@ impl Body {
         }
         let timestamp = if cursor.peek()? == b'\n' { None } else { Some(timestamp(cursor)?) };
         let labels = labels.as_slice();
-        sink.sample(Sample { family: found.family, part, labels, value, token, timestamp });
+        sink.sample(Sample { family: found.family, part, labels, label_text, value, token, timestamp });
         Ok(())
     }
 

@@ -43,7 +43,7 @@ impl Sink for Recorder {
     }
 
     fn sample(&mut self, sample: Sample<'_>) {
-        let Sample { family, part, labels, value, token, timestamp } = sample;
+        let Sample { family, part, labels, label_text: _, value, token, timestamp } = sample;
         let labels = labels.iter().map(|label| (label.name.to_owned(), label.value.to_owned())).collect();
         let (part, value) = (format!("{part:?}"), format!("{value:?}"));
         self.events.push(Event::Sample(family.0, part, labels, value, token.to_owned(), timestamp));

@@ -22,6 +22,7 @@ pub(in crate::app::query) fn push(store: &mut Store, labels: &[(&str, &str)], fa
                 family,
                 part: Part::Whole,
                 labels: &labels,
+                label_text: "",
                 value: 1.0,
                 token: "1",
                 timestamp: (*name == REFUSED).then_some(1),
