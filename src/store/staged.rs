@@ -1,14 +1,13 @@
 //! A push on its way in: the samples of one body as finished lines, by family, before they are checked and stored.
 //!
-//! Takes samples in any order and writes each at once in its final form, merged with the grouping labels. Lines of
-//! short families share one buffer; a family that outgrows a shared page gets pages of its own, which later move into
-//! the store as they are. Reused from push to push. Knows nothing of what is stored.
+//! Takes samples in any order and writes each at once in its final form, merged with the grouping labels. Reused from push
+//! to push. Where the lines stand is the concern of `lines`. Knows nothing of what is stored.
+
+mod lines;
 
 use std::hash::{BuildHasher, Hasher};
-use std::ops::Range;
 
 use foldhash::fast::RandomState;
-use smallvec::SmallVec;
 
 use super::bounds::Bounds;
 use super::compound::Compounds;
@@ -16,36 +15,14 @@ use super::detail::StagedDetails;
 use super::entry::EntryText;
 use super::hashes::Hashes;
 use super::key::GroupKey;
-use super::line::{Overlay, write_opening};
+use super::line::Overlay;
 use super::problem::{Problem, Problems};
-use crate::limits::{ENTRY_SHARED_BYTES_MAX, PAGE_BYTES, STAGING_KEPT_BYTES_MAX};
+use crate::limits::STAGING_KEPT_BYTES_MAX;
 use crate::model::number;
-use crate::model::order;
 use crate::model::sample::{FamilyIx, Kind, Part, Sample, Sink};
 
-/// Families that every group has and that only the gateway writes (SPEC 5.3; appendix B, 9 and 12).
-pub const RESERVED_NAMES: [&str; 2] = ["push_time_seconds", "push_failure_time_seconds"];
-
-/// Longest value and punctuation of a line, bytes: what an estimate adds to names and labels.
-const VALUE_BYTES_MAX: usize = 40;
-
-/// What a finished line does not show but the JSON API does (SPEC 8.3).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct LineNote {
-    /// The line within its entry, from 0.
-    pub line: u32,
-    /// What there is to know about it.
-    pub remark: Remark,
-}
-
-/// See [`LineNote`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Remark {
-    /// The value is minus zero; text shows `0`.
-    NegativeZero,
-    /// A `+Inf` bucket that was not pushed; text always has one.
-    AddedInfinity,
-}
+pub use lines::{LineNote, RESERVED_NAMES, Remark};
+pub(super) use lines::{Lines, StagedFamily};
 
 /// One push on its way in.
 #[derive(Debug, Default)]
@@ -69,48 +46,6 @@ pub struct Staged {
     pub(super) escaped: Vec<u8>,
     /// Working memory: the final label set of one metric.
     pub(super) merged: Vec<u8>,
-}
-
-/// The families of a push and their lines.
-#[derive(Debug, Default)]
-pub(super) struct Lines {
-    pub(super) families: Vec<StagedFamily>,
-    /// Whether a family may have the name of an earlier one.
-    may_repeat: bool,
-    /// Working memory: places of families, by name.
-    order: Vec<u32>,
-    /// Names of all families.
-    names: String,
-    /// Their help texts and openings.
-    words: Vec<u8>,
-    /// Lines of families that have no pages of their own.
-    text: Vec<u8>,
-    notes: Vec<(FamilyIx, LineNote)>,
-    /// A family's name is not classic.
-    has_quoted_names: bool,
-    /// Lines of all families, and how long they are together.
-    count: u64,
-    bytes: usize,
-}
-
-#[derive(Debug)]
-pub(super) struct StagedFamily {
-    name: Range<usize>,
-    opening: Range<usize>,
-    help: Option<Range<usize>>,
-    kind: Kind,
-    pub(super) is_reserved: bool,
-    /// Arrived as a whole, so that it is there without metrics, too.
-    is_whole: bool,
-    /// A later family of that name takes its place.
-    is_replaced: bool,
-    /// Where its lines are in the shared text, in order.
-    spans: SmallVec<[Range<usize>; 2]>,
-    /// Pages of its own; then `spans` is empty.
-    run: Vec<Vec<u8>>,
-    bytes: usize,
-    lines: u32,
-    pub(super) metrics: u32,
 }
 
 impl Staged {
@@ -140,20 +75,18 @@ impl Staged {
 
     /// How many lines there are so far, as far as that is known.
     pub(super) fn series_count(&self) -> u64 {
-        self.lines.count + self.compounds.line_count()
+        self.lines.count() + self.compounds.line_count()
     }
 
     /// Memory that the push holds, bytes.
     pub fn held_bytes(&self) -> usize {
-        let Lines { families, names, words, bytes, notes, .. } = &self.lines;
-        let tables = families.len() * size_of::<StagedFamily>() + self.series.held_bytes();
-        let notes = notes.len() * size_of::<(FamilyIx, LineNote)>();
-        tables + *bytes + names.len() + words.len() + notes + self.details.size() as usize + self.compounds.held_bytes()
+        let Self { lines, series, details, compounds, .. } = self;
+        lines.held_bytes() + series.held_bytes() + details.size() as usize + compounds.held_bytes()
     }
 
     /// Whether it is an unusual amount.
     pub fn is_long(&self) -> bool {
-        self.lines.bytes > STAGING_KEPT_BYTES_MAX
+        self.lines.bytes() > STAGING_KEPT_BYTES_MAX
     }
 
     /// The body is complete: writes out histograms and summaries, drops families that later ones replace.
@@ -198,7 +131,7 @@ impl Staged {
 
     /// Whether any name in the push is quoted in text, and so differs from escaping to escaping (SPEC 7.6).
     pub fn has_quoted_names(&self) -> bool {
-        self.has_quoted_labels || self.lines.has_quoted_names || self.overlay.has_quoted_names()
+        self.has_quoted_labels || self.lines.has_quoted_names() || self.overlay.has_quoted_names()
     }
 
     /// What is wrong with the push whatever is stored.
@@ -214,12 +147,11 @@ impl Staged {
     /// The families that are there: with samples or stated as a whole, the reserved ones left out, in the order of
     /// the body.
     pub(super) fn families(&self) -> impl Iterator<Item = (FamilyIx, &StagedFamily)> {
-        let families = self.lines.families.iter().enumerate();
-        families.filter(|(_, family)| family.is_there()).map(|(at, family)| (FamilyIx(at as u32), family))
+        self.lines.families().filter(|(_, family)| family.is_there())
     }
 
     pub(super) fn pushed(&self, ix: FamilyIx) -> &StagedFamily {
-        &self.lines.families[ix.0 as usize]
+        self.lines.family(ix)
     }
 
     pub(super) fn name(&self, ix: FamilyIx) -> &str {
@@ -227,35 +159,22 @@ impl Staged {
     }
 
     pub(super) fn help(&self, ix: FamilyIx) -> Option<&[u8]> {
-        self.pushed(ix).help.clone().map(|range| &self.lines.words[range])
+        self.lines.help(ix)
     }
 
     /// The lines of a family, in pieces of whole lines.
     pub(super) fn pieces(&self, ix: FamilyIx) -> impl Iterator<Item = &[u8]> + Clone {
-        let family = self.pushed(ix);
-        let spans = family.spans.iter().map(|span| &self.lines.text[span.clone()]);
-        spans.chain(family.run.iter().map(Vec::as_slice))
+        self.lines.pieces(ix)
     }
 
     /// The finished text of a family, taken out to be stored; `joined` is working memory.
     pub(super) fn take_text<'a>(&'a mut self, ix: FamilyIx, joined: &'a mut Vec<u8>) -> EntryText<'a> {
-        let family = &mut self.lines.families[ix.0 as usize];
-        if !family.run.is_empty() {
-            return EntryText::Run(std::mem::take(&mut family.run));
-        }
-        if let [span] = &*family.spans {
-            return EntryText::Shared(&self.lines.text[span.clone()]);
-        }
-        joined.clear();
-        for span in &family.spans {
-            joined.extend_from_slice(&self.lines.text[span.clone()]);
-        }
-        EntryText::Shared(joined)
+        self.lines.take_text(ix, joined)
     }
 
     /// The notes of all families.
     pub(super) fn notes(&self) -> &[(FamilyIx, LineNote)] {
-        &self.lines.notes
+        self.lines.notes()
     }
 
     /// The hashes that more than one metric has, sorted: almost certainly duplicates.
@@ -280,7 +199,7 @@ impl Staged {
         let Self { overlay, lines, bounds, .. } = self;
         let label_bytes: usize = sample.labels.iter().map(|label| 2 * label.name.len() + label.value.len() + 6).sum();
         bounds.check_labels(sample.labels, label_bytes, overlay);
-        let opening_bytes = lines.families[sample.family.0 as usize].opening.len();
+        let opening_bytes = lines.family(sample.family).opening_bytes();
         let (out, start, _, opening) = lines.begin_line(sample.family, opening_bytes + label_bytes + overlay.len());
         out.extend_from_slice(opening);
         self.has_quoted_labels |= overlay.write_merged(out, sample.labels, sample.label_text);
@@ -298,15 +217,15 @@ impl Staged {
         hasher.write_u32(sample.family.0);
         self.series.add(hasher.finish());
         if sample.labels.iter().any(|label| label.name.starts_with("__")) {
-            let family = &lines.families[sample.family.0 as usize];
-            let line = lines.current(sample.family, start).to_vec();
-            self.problems.add(Problem::reserved_labels(lines.name(sample.family), family.kind, &line, sample.labels));
+            let (name, kind) = (lines.name(sample.family), lines.family(sample.family).kind());
+            let line = lines.current(sample.family, start);
+            self.problems.add(Problem::reserved_labels(name, kind, line, sample.labels));
         }
         if sample.value == 0.0 && sample.value.is_sign_negative() {
             self.lines.note(sample.family, Remark::NegativeZero);
         }
         self.lines.end_line(sample.family, start);
-        self.lines.families[sample.family.0 as usize].metrics += 1;
+        self.lines.family_mut(sample.family).metrics += 1;
     }
 
     pub(super) fn check_reserved_label(&mut self, family: FamilyIx, labels: &[u8]) {
@@ -321,23 +240,22 @@ impl Staged {
 
 impl Sink for Staged {
     fn family(&mut self, family: FamilyIx, name: &str) {
-        debug_assert_eq!(family.0 as usize, self.lines.families.len(), "families come in order");
+        debug_assert_eq!(family.0 as usize, self.lines.families().len(), "families come in order");
         self.bounds.check_name(name);
         self.lines.add_family(name);
     }
 
     fn kind(&mut self, family: FamilyIx, kind: Kind) {
-        self.lines.families[family.0 as usize].kind = kind;
+        self.lines.family_mut(family).kind = kind;
     }
 
     fn help(&mut self, family: FamilyIx, text: &[u8]) {
-        let range = self.lines.add_words(text);
-        self.lines.families[family.0 as usize].help = Some(range);
+        self.lines.set_help(family, text);
     }
 
     fn sample(&mut self, sample: Sample<'_>) {
         self.has_timestamp |= sample.timestamp.is_some();
-        let family = &mut self.lines.families[sample.family.0 as usize];
+        let family = self.lines.family_mut(sample.family);
         if family.is_reserved {
             return;
         }
@@ -355,195 +273,5 @@ impl Sink for Staged {
             let line = self.compounds.last_labels().to_vec();
             self.problems.add(Problem::reserved_labels(self.lines.name(sample.family), kind, &line, sample.labels));
         }
-    }
-}
-
-impl Lines {
-    fn clear(&mut self) {
-        self.may_repeat = false;
-        self.order.shrink_to(STAGING_KEPT_BYTES_MAX / size_of::<u32>());
-        self.families.clear();
-        self.names.clear();
-        self.words.clear();
-        self.text.clear();
-        self.notes.clear();
-        self.has_quoted_names = false;
-        (self.count, self.bytes) = (0, 0);
-        self.families.shrink_to(STAGING_KEPT_BYTES_MAX / size_of::<StagedFamily>());
-        self.names.shrink_to(STAGING_KEPT_BYTES_MAX);
-        self.words.shrink_to(STAGING_KEPT_BYTES_MAX);
-        self.text.shrink_to(STAGING_KEPT_BYTES_MAX);
-        self.notes.shrink_to(STAGING_KEPT_BYTES_MAX / size_of::<(FamilyIx, LineNote)>());
-    }
-
-    fn add_words(&mut self, words: &[u8]) -> Range<usize> {
-        let start = self.words.len();
-        self.words.extend_from_slice(words);
-        start..self.words.len()
-    }
-
-    fn add_family(&mut self, name: &str) {
-        let (name_start, opening_start) = (self.names.len(), self.words.len());
-        self.names.push_str(name);
-        self.has_quoted_names |= write_opening(&mut self.words, name, "");
-        self.families.push(StagedFamily {
-            name: name_start..self.names.len(),
-            opening: opening_start..self.words.len(),
-            help: None,
-            kind: Kind::Untyped,
-            is_reserved: RESERVED_NAMES.contains(&name),
-            is_whole: false,
-            is_replaced: false,
-            spans: SmallVec::new(),
-            run: Vec::new(),
-            bytes: 0,
-            lines: 0,
-            metrics: 0,
-        });
-    }
-
-    pub(super) fn add_whole_family(&mut self, name: &str, kind: Kind, help: Option<&[u8]>) {
-        let last = self.families.len().checked_sub(1).map(|last| self.name(FamilyIx(last as u32)));
-        // Most bodies have their families in the order of names; only others have to be looked through.
-        self.may_repeat |= last.is_some_and(|last| last >= name);
-        self.add_family(name);
-        let help = help.map(|help| self.add_words(help));
-        let family = self.families.last_mut().expect("a family was just added");
-        (family.kind, family.help, family.is_whole) = (kind, help, true);
-    }
-
-    /// Marks the families that later ones of the same name replace.
-    fn drop_repeated(&mut self) {
-        if !self.may_repeat {
-            return;
-        }
-        let mut order = std::mem::take(&mut self.order);
-        order.clear();
-        order.extend(0..self.families.len() as u32);
-        // Stable, so that of two families of one name the later one comes behind.
-        order::sort_by_key(&mut order, |at| self.name(FamilyIx(*at)));
-        for pair in order.windows(2) {
-            if self.name(FamilyIx(pair[0])) == self.name(FamilyIx(pair[1])) {
-                self.families[pair[0] as usize].is_replaced = true;
-            }
-        }
-        self.order = order;
-    }
-
-    pub(super) fn name(&self, ix: FamilyIx) -> &str {
-        &self.names[self.families[ix.0 as usize].name.clone()]
-    }
-
-    pub(super) fn kind(&self, ix: FamilyIx) -> Kind {
-        self.families[ix.0 as usize].kind
-    }
-
-    /// Where the next line of a family goes, with room for `estimate` bytes and a value; also where the line starts,
-    /// and the family's name and opening.
-    fn begin_line(&mut self, ix: FamilyIx, estimate: usize) -> (&mut Vec<u8>, usize, &str, &[u8]) {
-        let family = &mut self.families[ix.0 as usize];
-        let out = match family.run.last() {
-            None => &mut self.text,
-            Some(last) => {
-                if last.len() + estimate + VALUE_BYTES_MAX > PAGE_BYTES {
-                    family.run.push(Vec::with_capacity(PAGE_BYTES.max(estimate + VALUE_BYTES_MAX)));
-                }
-                family.run.last_mut().expect("a page was just added")
-            }
-        };
-        let start = out.len();
-        (out, start, &self.names[family.name.clone()], &self.words[family.opening.clone()])
-    }
-
-    /// Adds a line of about `estimate` bytes; `write` is given where to write it and the family's name.
-    pub(super) fn compose(&mut self, ix: FamilyIx, estimate: usize, write: impl FnOnce(&mut Vec<u8>, &str)) {
-        let (out, start, name, _) = self.begin_line(ix, estimate);
-        write(out, name);
-        out.push(b'\n');
-        self.end_line(ix, start);
-    }
-
-    /// Notes something about the line that is being written.
-    pub(super) fn note(&mut self, ix: FamilyIx, remark: Remark) {
-        let line = self.families[ix.0 as usize].lines;
-        self.notes.push((ix, LineNote { line, remark }));
-    }
-
-    /// The line that is being written.
-    fn current(&self, ix: FamilyIx, start: usize) -> &[u8] {
-        &self.families[ix.0 as usize].run.last().unwrap_or(&self.text)[start..]
-    }
-
-    fn end_line(&mut self, ix: FamilyIx, start: usize) {
-        self.count += 1;
-        let family = &mut self.families[ix.0 as usize];
-        family.lines += 1;
-        let before = family.bytes;
-        if let Some(page) = family.run.last() {
-            family.bytes += page.len() - start;
-            self.bytes += page.len() - start;
-            return;
-        }
-        let end = self.text.len();
-        family.bytes += end - start;
-        self.bytes += end - start;
-        if family.bytes > ENTRY_SHARED_BYTES_MAX {
-            self.give_pages(ix, before, start);
-            return;
-        }
-        match family.spans.last_mut() {
-            Some(last) if last.end == start => last.end = end,
-            _ => family.spans.push(start..end),
-        }
-    }
-
-    /// Moves the lines of a family, `before` bytes in its spans and the last line from `start` on, to its own pages.
-    fn give_pages(&mut self, ix: FamilyIx, before: usize, start: usize) {
-        let family = &mut self.families[ix.0 as usize];
-        let last = &self.text[start..];
-        let mut first_page = Vec::with_capacity(PAGE_BYTES.max(last.len()));
-        for span in family.spans.drain(..) {
-            first_page.extend_from_slice(&self.text[span]);
-        }
-        if before > 0 && before + last.len() > PAGE_BYTES {
-            family.run.push(first_page);
-            first_page = Vec::with_capacity(PAGE_BYTES.max(last.len()));
-        }
-        first_page.extend_from_slice(last);
-        family.run.push(first_page);
-        self.text.truncate(start);
-    }
-}
-
-impl StagedFamily {
-    fn is_there(&self) -> bool {
-        (self.metrics > 0 || self.is_whole) && !self.is_replaced && !self.is_reserved
-    }
-
-    /// Whether it has no lines, so that nothing of it is shown.
-    pub(super) fn is_empty(&self) -> bool {
-        self.spans.is_empty() && self.run.is_empty()
-    }
-
-    pub(super) fn kind(&self) -> Kind {
-        self.kind
-    }
-
-    pub(super) fn metrics(&self) -> u32 {
-        self.metrics
-    }
-
-    pub(super) fn lines(&self) -> u32 {
-        self.lines
-    }
-
-    /// How long its lines are together, bytes.
-    pub(super) fn text_len(&self) -> u64 {
-        self.bytes as u64
-    }
-
-    /// The length of its name and of its help text, bytes.
-    pub(super) fn word_lens(&self) -> (u64, u64) {
-        (self.name.len() as u64, self.help.as_ref().map_or(0, |help| help.len() as u64))
     }
 }

@@ -29,7 +29,7 @@ enum Fault<'a> {
 
 impl WholeSink for Staged {
     fn whole_family(&mut self, family: FamilyIx, name: &str, kind: Kind, help: Option<&[u8]>) {
-        debug_assert_eq!(family.0 as usize, self.lines.families.len(), "families come in order");
+        debug_assert_eq!(family.0 as usize, self.lines.families().len(), "families come in order");
         self.bounds.check_name(name);
         self.lines.add_whole_family(name, kind, help);
     }
@@ -101,7 +101,7 @@ impl Staged {
         self.enter_series(family, labels);
         self.check_reserved_label(family, labels);
         Parts { family, labels }.write(&mut self.lines, elements.iter().copied(), sum, count);
-        self.lines.families[family.0 as usize].metrics += 1;
+        self.lines.family_mut(family).metrics += 1;
     }
 }
 
