@@ -43,7 +43,11 @@ impl Sink for Recorder {
     }
 
     fn sample(&mut self, sample: Sample<'_>) {
-        let Sample { family, part, labels, label_text: _, value, token, timestamp } = sample;
+        let Sample { family, part, labels, label_text, value, token, timestamp } = sample;
+        let plain: Vec<_> = labels.iter().map(|label| format!("{}=\"{}\"", label.name, label.value)).collect();
+        let plain = plain.join(",");
+        // The store relies on this.
+        assert!(label_text == plain || label_text.len() != plain.len(), "{label_text} for {plain}");
         let labels = labels.iter().map(|label| (label.name.to_owned(), label.value.to_owned())).collect();
         let (part, value) = (format!("{part:?}"), format!("{value:?}"));
         self.events.push(Event::Sample(family.0, part, labels, value, token.to_owned(), timestamp));
