@@ -3,6 +3,8 @@
 //! A scrape puts hundreds of pages together each time, and a changed page dozens of segments, so the multiplication is
 //! done in words, and how far a short length shifts what stands before it comes from a table.
 
+use std::sync::LazyLock;
+
 use flate2::Crc;
 
 use crate::limits::PAGE_BYTES;
@@ -36,16 +38,15 @@ static ADVANCED: [[u32; 256]; 4] = {
     tables
 };
 
-/// The polynomials x^(8 * n): of most segments there is nothing to multiply.
-static SHIFTS: [u32; SHIFTED_BYTES] = {
-    let mut shifts = [ONE; SHIFTED_BYTES];
-    let mut bytes = 1;
-    while bytes < SHIFTED_BYTES {
+/// The polynomials x^(8 * n): of most segments there is nothing to multiply. Made when they are needed, as they would be
+/// eight kilobytes of the binary.
+static SHIFTS: LazyLock<Box<[u32; SHIFTED_BYTES]>> = LazyLock::new(|| {
+    let mut shifts = Box::new([ONE; SHIFTED_BYTES]);
+    for bytes in 1..SHIFTED_BYTES {
         shifts[bytes] = advanced(shifts[bytes - 1]);
-        bytes += 1;
     }
     shifts
-};
+});
 const SHIFTED_BYTES: usize = 1 << SHIFTED_BITS;
 const SHIFTED_BITS: usize = 11;
 
