@@ -355,7 +355,7 @@ impl App {
         } else {
             BodyFormat::Text(self.settings.names)
         };
-        push.begin(self.labels.iter(), format, origin);
+        push.begin(self.labels.iter(), format, request.content_length, origin);
         Answer::Push(push)
     }
 

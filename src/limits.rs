@@ -17,6 +17,19 @@ pub const LINE_BYTES_MAX: usize = 16 << 20;
 /// usual bodies to be parsed without an allocation; the rest of an unusually large one is given back.
 pub const PARSER_RETAINED_BYTES_MAX: usize = 256 << 10;
 
+/// Longest body whose shape is kept for those that repeat it, bytes. What a longer one costs is in its lines, which are
+/// written anew anyway.
+pub const SHAPE_BYTES_MAX: usize = 8 << 10;
+
+/// How many shapes a parser keeps. Each takes up to some forty kilobytes.
+pub const SHAPES_KEPT: usize = 4;
+
+/// How many shapes are kept in vain before that is tried less often: at one body in [`SHAPES_MISSED_PER_TRY`].
+pub const SHAPES_TRIED_MAX: u32 = 8;
+
+/// See [`SHAPES_TRIED_MAX`].
+pub const SHAPES_MISSED_PER_TRY: u32 = 32;
+
 /// Longest message of a protobuf body, bytes: one family. Only an unfinished message has to stand in memory whole;
 /// this is a family of about a million series.
 pub const MESSAGE_BYTES_MAX: usize = 128 << 20;

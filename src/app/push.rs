@@ -19,6 +19,8 @@ pub struct Push {
     is_coded: bool,
     decoder: Decoder,
     limits: Limits,
+    /// Length of the body, if it was announced.
+    announced_bytes: Option<u64>,
     /// Bytes of the body that have come.
     received_bytes: u64,
     /// Bytes that came out of `decoder`.
@@ -137,13 +139,15 @@ impl Push {
         push
     }
 
-    /// Starts a push to the group of these labels, sorted by name.
+    /// Starts a push to the group of these labels, sorted by name, with a body of so many bytes, if that is known.
     pub fn begin<'a>(
         &mut self,
         labels: impl Iterator<Item = (&'a str, &'a str)> + Clone,
         format: BodyFormat,
+        announced_bytes: Option<u64>,
         origin: Origin,
     ) {
+        self.announced_bytes = announced_bytes;
         (self.is_coded, self.is_long) = (false, false);
         (self.received_bytes, self.decoded_bytes) = (0, 0);
         self.format = format;
@@ -197,10 +201,16 @@ impl Push {
 
     fn parse(&mut self, piece: &[u8]) -> Result<(), PushError> {
         match self.format {
+            BodyFormat::Text(_) if self.is_whole(piece) => self.parser.feed_whole(piece, &mut self.staged)?,
             BodyFormat::Text(_) => self.parser.feed(piece, &mut self.staged)?,
             BodyFormat::Protobuf => self.reader.feed(piece, &mut self.staged)?,
         }
         Ok(self.staged.check_bounds()?)
+    }
+
+    /// Whether a piece that was received, not decoded, is all of the body.
+    fn is_whole(&self, piece: &[u8]) -> bool {
+        !self.is_coded && self.announced_bytes == Some(piece.len() as u64)
     }
 
     /// Whether it is an unusual amount since the last piece.
@@ -252,7 +262,7 @@ mod tests {
     fn begin(push: &mut Push) {
         let peer = (Ipv4Addr::LOCALHOST, 1).into();
         let origin = Origin { mode: Mode::Replace, method: Method::Put, size: 0, started: Duration::ZERO, peer };
-        push.begin([("instance", ""), ("job", "j")].into_iter(), BodyFormat::Text(Names::Classic), origin);
+        push.begin([("instance", ""), ("job", "j")].into_iter(), BodyFormat::Text(Names::Classic), None, origin);
     }
 
     #[test]

@@ -12,16 +12,18 @@ mod labels;
 mod line;
 #[cfg(any(test, feature = "fuzz"))]
 pub mod naive;
+mod shape;
 #[cfg(test)]
 mod tests;
 
 pub use error::{ParseError, QuotedPart, Reason, Token};
 
-use crate::limits::{LINE_BYTES_MAX, PARSER_RETAINED_BYTES_MAX};
+use crate::limits::{LINE_BYTES_MAX, PARSER_RETAINED_BYTES_MAX, SHAPE_BYTES_MAX};
 use crate::model::name::Names;
 use crate::model::sample::Sink;
 use cursor::{Cursor, Scratch};
 use line::Body;
+use shape::{Noted, Shapes};
 
 /// Reads one body after the other. After an error only [`Parser::reset`] makes sense.
 #[derive(Default)]
@@ -33,6 +35,7 @@ pub struct Parser {
     scratch: Vec<u8>,
     /// Lines started.
     lines: u64,
+    shapes: Shapes,
 }
 
 impl Parser {
@@ -55,11 +58,31 @@ impl Parser {
 
     /// Heap memory held, bytes; after [`Parser::reset`] a small multiple of [`PARSER_RETAINED_BYTES_MAX`] at most.
     pub fn retained_bytes(&self) -> usize {
-        self.body.retained_bytes() + self.tail.capacity() + self.scratch.capacity()
+        let buffers = self.tail.capacity() + self.scratch.capacity();
+        self.body.retained_bytes() + buffers + self.shapes.retained_bytes()
+    }
+
+    /// Takes all of the body at once, which is less work if it repeats another one but for its values.
+    pub fn feed_whole<S: Sink>(&mut self, body: &[u8], sink: &mut S) -> Result<(), ParseError> {
+        if body.len() > SHAPE_BYTES_MAX || !body.ends_with(b"\n") {
+            return self.feed(body, sink);
+        }
+        let names = self.body.names;
+        if self.shapes.tell(body, names, sink) {
+            return Ok(());
+        }
+        let Some(mut shape) = self.shapes.begin(body, names) else { return self.feed(body, sink) };
+        self.feed_noted(body, &mut Noted { sink, shape: Some(&mut shape), line_end: 0 })?;
+        self.shapes.end(shape);
+        Ok(())
     }
 
     /// Takes the next piece of the body, of any size.
     pub fn feed<S: Sink>(&mut self, piece: &[u8], sink: &mut S) -> Result<(), ParseError> {
+        self.feed_noted(piece, &mut Noted::plain(sink))
+    }
+
+    fn feed_noted<S: Sink>(&mut self, piece: &[u8], sink: &mut Noted<'_, S>) -> Result<(), ParseError> {
         let mut rest = piece;
         if !self.tail.is_empty() {
             let Some(lf) = memchr::memchr(b'\n', piece) else { return self.keep(piece) };
@@ -82,13 +105,13 @@ impl Parser {
     pub fn finish<S: Sink>(&mut self, sink: &mut S) -> Result<(), ParseError> {
         let tail = std::mem::take(&mut self.tail);
         self.lines += 1;
-        let result = self.line(&tail, str::from_utf8(&tail).ok(), sink);
+        let result = self.line(&tail, str::from_utf8(&tail).ok(), &mut Noted::plain(sink));
         self.tail = tail;
         self.tail.clear();
         result
     }
 
-    fn complete_lines<S: Sink>(&mut self, lines: &[u8], sink: &mut S) -> Result<(), ParseError> {
+    fn complete_lines<S: Sink>(&mut self, lines: &[u8], sink: &mut Noted<'_, S>) -> Result<(), ParseError> {
         // Checked once for all of them; if it is not UTF-8 as a whole, each token is checked by itself.
         let text = str::from_utf8(lines).ok();
         let mut start = 0;
@@ -97,13 +120,14 @@ impl Parser {
             if lf - start > LINE_BYTES_MAX {
                 return Err(self.error(Reason::LineTooLong));
             }
+            sink.line_end = lf;
             self.line(&lines[start..=lf], text.map(|text| &text[start..=lf]), sink)?;
             start = lf + 1;
         }
         Ok(())
     }
 
-    fn line<S: Sink>(&mut self, line: &[u8], text: Option<&str>, sink: &mut S) -> Result<(), ParseError> {
+    fn line<S: Sink>(&mut self, line: &[u8], text: Option<&str>, sink: &mut Noted<'_, S>) -> Result<(), ParseError> {
         let scratch = Scratch::new(&mut self.scratch);
         let result = self.body.line(Cursor::new(line, text), scratch, sink);
         result.map_err(|reason| self.error(*reason))

@@ -5,7 +5,7 @@ use crate::exposition::text::naive;
 use crate::model::name::Names;
 
 /// Parses `data` as a text body under both name schemes: whole, byte by byte, and in pieces whose lengths its own
-/// bytes give.
+/// bytes give; then each of its parts between zero bytes as a body, which may repeat one before, and all of them again.
 ///
 /// # Panics
 /// If the outcome is not that of the naive parser.
@@ -17,6 +17,10 @@ pub fn text_parser(data: &[u8]) {
         for lens in [vec![data.len()], vec![1; data.len()], lens_from_data.collect()] {
             let outcome = naive::fast_parse(&mut parser, data, names, &lens);
             assert_eq!(outcome, expected, "body {:?} in pieces of {lens:?}", data.escape_ascii().to_string());
+        }
+        for body in data.split(|byte| *byte == 0).chain(data.split(|byte| *byte == 0)) {
+            let outcome = naive::fast_parse(&mut parser, body, names, &[body.len()]);
+            assert_eq!(outcome, naive::parse(body, names), "body {:?}", body.escape_ascii().to_string());
         }
     }
 }

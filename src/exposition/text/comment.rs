@@ -74,16 +74,19 @@ impl Body {
 }
 
 fn kind_of(word: &[u8]) -> Option<Kind> {
-    const WORDS: [(&[u8], Kind); 7] = [
-        (b"counter", Kind::Counter),
-        (b"gauge", Kind::Gauge),
-        (b"summary", Kind::Summary),
-        (b"untyped", Kind::Untyped),
-        (b"histogram", Kind::Histogram),
-        (b"gauge_histogram", Kind::GaugeHistogram),
-        (b"gaugehistogram", Kind::GaugeHistogram),
-    ];
-    WORDS.iter().find(|(known, _)| word.eq_ignore_ascii_case(known)).map(|(_, kind)| *kind)
+    let mut lower = [0; "gauge_histogram".len()];
+    let lower = lower.get_mut(..word.len())?;
+    lower.copy_from_slice(word);
+    lower.make_ascii_lowercase();
+    match &*lower {
+        b"counter" => Some(Kind::Counter),
+        b"gauge" => Some(Kind::Gauge),
+        b"summary" => Some(Kind::Summary),
+        b"untyped" => Some(Kind::Untyped),
+        b"histogram" => Some(Kind::Histogram),
+        b"gauge_histogram" | b"gaugehistogram" => Some(Kind::GaugeHistogram),
+        _ => None,
+    }
 }
 
 /// Whether there are escapes in the rest of a line; an error at the first that is none. LF counts as escaped byte.

@@ -77,6 +77,10 @@ pub fn fast_parse(parser: &mut Parser, body: &[u8], names: Names, lens: &[usize]
     let mut recorder = Recorder::default();
     let mut rest = body;
     parser.reset(names);
+    if lens == [body.len()] {
+        let result = parser.feed_whole(body, &mut recorder).and_then(|()| parser.finish(&mut recorder));
+        return (recorder.events, result.map_err(|error| error.to_string()));
+    }
     let mut result = Ok(());
     for len in lens.iter().copied().chain([usize::MAX]) {
         let (piece, after) = rest.split_at(len.min(rest.len()));

@@ -2,6 +2,7 @@
 
 use super::naive::{self, Event};
 use super::*;
+use crate::limits::{SHAPES_KEPT, SHAPES_MISSED_PER_TRY};
 use crate::model::sample::Kind;
 use crate::random::Random;
 
@@ -254,6 +255,78 @@ fn families_and_parts() {
     check("# TYPE h gaugehistogram\n{h,le=\"1\"} -Inf\n", "2: negative bucket population for histogram \"h\"");
     check("# TYPE h histogram\nh_sum -1\nh -1\nh_count -0\n", "ok");
     check("# TYPE h histogram\n# HELP h_count a\n# HELP h b\n", "3: second HELP line for metric name \"h\"");
+}
+
+#[test]
+fn bodies_that_repeat_others_are_known() {
+    const HEAD: &str = "# HELP g Some \\n help.\n# TYPE g gauge\n";
+    let check = |first: &str, second: &str, expected: bool| {
+        let mut parser = Parser::new();
+        for body in [first, second] {
+            let outcome = naive::fast_parse(&mut parser, body.as_bytes(), Names::Classic, &[body.len()]);
+            assert_eq!(outcome, naive::parse(body.as_bytes(), Names::Classic), "{body}");
+        }
+        let mut parser = Parser::new();
+        let _ = naive::fast_parse(&mut parser, first.as_bytes(), Names::Classic, &[first.len()]);
+        let mut recorder = naive::Recorder::default();
+        let is_known = parser.shapes.tell(second.as_bytes(), Names::Classic, &mut recorder);
+        assert_eq!(is_known, expected, "{second:?} behind {first:?}");
+        if is_known {
+            assert_eq!(recorder.events, naive::parse(second.as_bytes(), Names::Classic).0, "{second}");
+        }
+        assert!(!parser.shapes.tell(second.as_bytes(), Names::Utf8, &mut recorder), "other names");
+    };
+    let first = format!("{HEAD}g{{a=\"1\",b=\"2\"}} 1\ng {{ b = \"\\\"\", }} 2\n\n# x\nh{{c=\"1\"}} -3\n");
+    let with =
+        |one: &str, two: &str, three: &str| first.replace(" 1\n", one).replace(" 2\n", two).replace(" -3\n", three);
+    check(&first, &first, true);
+    check(&first, &with(" 10.5\n", " -Inf\n", " NaN\n"), true);
+    check(&first, &with(" 0\n", " -0\n", " 1e-7\n"), true);
+    for bad in ["\n", " \n", " x\n", " 1e400\n", " 1 \n", " 1 5\n", " 1", " 1#\n", "  1\n", " 1\u{661}\n"] {
+        check(&first, &with(bad, " 2\n", " -3\n"), false);
+        check(&first, &with(" 1\n", " 2\n", bad), false);
+    }
+    check(&first, &with(&format!(" {}\n", "0".repeat(40)), " 2\n", " 3\n"), false);
+    check(&first, &format!("{first}\n"), false);
+    check(&first, &first[..first.len() - 1], false);
+    check(&first, &first.replace("help", "Help"), false);
+    check(&first, "", false);
+    // Of these none is kept.
+    for first in ["a 1 5\n", "a 1", "a x\n", "# HELP a \u{e4}\na 1\n# TYPE a gauge\n", ""] {
+        check(first, first, false);
+    }
+    let compound =
+        "# TYPE h histogram\nh_bucket{le=\"1\"} 1\nh_sum 2\nh_count 3\n# TYPE s summary\ns{quantile=\"0.5\"} 4\n";
+    check(compound, compound, true);
+    check(compound, &compound.replace("sum 2", "sum -2"), true);
+    check(compound, &compound.replace("} 1", "} -1"), false);
+    check(compound, &compound.replace("count 3", "count -3"), false);
+    check(compound, &compound.replace("} 4", "} -4"), true);
+}
+
+#[test]
+fn shapes_are_bounded() {
+    let mut parser = Parser::new();
+    let body = |number: usize| format!("# HELP a_{number} {}\na_{number} 1\n", "x".repeat(SHAPE_BYTES_MAX / 2));
+    let is_known = |parser: &mut Parser, number: usize| {
+        parser.shapes.tell(body(number).as_bytes(), Names::Classic, &mut naive::Recorder::default())
+    };
+    let read = |parser: &mut Parser, number: usize| {
+        let body = body(number);
+        let _ = naive::fast_parse(parser, body.as_bytes(), Names::Classic, &[body.len()]);
+        assert!(parser.retained_bytes() <= SHAPES_KEPT * 4 * SHAPE_BYTES_MAX, "{}", parser.retained_bytes());
+    };
+    for round in 0..3 {
+        for number in 0..SHAPES_KEPT {
+            assert_eq!(is_known(&mut parser, number), round > 0, "{number} in round {round}");
+            read(&mut parser, number);
+        }
+    }
+    // What never comes again is kept but now and then.
+    (1000..2000).for_each(|number| read(&mut parser, number));
+    let known: Vec<_> = (1000..2000).filter(|number| is_known(&mut parser, *number)).collect();
+    assert_eq!(known.len(), SHAPES_KEPT);
+    assert!(known.windows(2).all(|pair| pair[1] - pair[0] == SHAPES_MISSED_PER_TRY as usize), "{known:?}");
 }
 
 #[test]

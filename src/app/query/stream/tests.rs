@@ -15,6 +15,7 @@ fn push(store: &mut Store, job: &str, mode: Mode, body: &str) {
     push.begin(
         [("job", job)].into_iter(),
         BodyFormat::Text(Names::Classic),
+        Some(body.len() as u64),
         Origin { mode, method: Method::Put, size: 0, started, peer },
     );
     push.feed(body.as_bytes(), &mut []).unwrap();
