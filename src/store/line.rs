@@ -105,11 +105,8 @@ impl Overlay {
     pub fn write_merged(&self, out: &mut Vec<u8>, labels: &[Label<'_>], text: &str) -> bool {
         let has_quoted_names = if !labels.windows(2).all(|pair| pair[0].name < pair[1].name) {
             self.write_sorted(out, &sorted_by_name(labels))
-        } else if is_final(labels, text)
-            && let Some(at) = self.gap(labels)
-        {
-            let (before, behind) = self.text.split_at(self.text_start(at));
-            [before, text.as_bytes(), b",", behind].iter().for_each(|part| out.extend_from_slice(part));
+        } else if is_final(labels, text) {
+            self.write_final(out, labels, text.as_bytes());
             false
         } else {
             self.write_sorted(out, labels)
@@ -120,44 +117,53 @@ impl Overlay {
         has_quoted_names
     }
 
-    /// Where sorted labels go all together: the place of the overlay's label behind them; `None` if there is none, as when
-    /// the overlay has a label of theirs.
-    fn gap(&self, labels: &[Label<'_>]) -> Option<usize> {
-        let (first, last) = (labels.first()?.name.as_bytes(), labels.last()?.name.as_bytes());
-        let mut at = 0;
-        while at < self.labels.len() {
-            match self.name(at).cmp(first) {
-                Ordering::Less => at += 1,
-                Ordering::Equal => return None,
-                Ordering::Greater => return (self.name(at) > last).then_some(at),
+    /// The place of the first label, from `next` on, that goes behind one of this name or takes its place; whether that.
+    fn place(&self, mut next: usize, name: &str) -> (usize, bool) {
+        while next < self.labels.len() {
+            match self.name(next).cmp(name.as_bytes()) {
+                Ordering::Less => next += 1,
+                order => return (next, order == Ordering::Equal),
             }
         }
-        Some(at)
+        (next, false)
+    }
+
+    /// Writes sorted labels whose text is final, in as few pieces as the group's labels leave of it.
+    fn write_final(&self, out: &mut Vec<u8>, labels: &[Label<'_>], text: &[u8]) {
+        // Where the label at hand begins in the text, where the piece does that it belongs to, and the group's next label.
+        let (mut at, mut piece, mut next) = (0, 0, 0);
+        for label in labels {
+            let end = at + written_len(label);
+            let (place, is_own) = self.place(next, label.name);
+            let gives_way = is_own && !self.labels[place].is_default;
+            if place > next || gives_way {
+                out.extend_from_slice(&text[piece..at]);
+                out.extend_from_slice(
+                    &self.text[self.text_start(next)..self.text_start(place + usize::from(gives_way))],
+                );
+                piece = if gives_way { end } else { at };
+            }
+            (at, next) = (end, place + usize::from(is_own));
+        }
+        // There is no comma behind the last one yet.
+        if piece < text.len() {
+            out.extend_from_slice(&text[piece..]);
+            out.push(b',');
+        }
+        out.extend_from_slice(&self.text[self.text_start(next)..]);
     }
 
     fn write_sorted(&self, out: &mut Vec<u8>, labels: &[Label<'_>]) -> bool {
         let mut next = 0;
         let mut has_quoted_names = false;
         for label in labels {
-            let start = next;
-            let mut order = Ordering::Greater;
-            while next < self.labels.len() {
-                order = self.name(next).cmp(label.name.as_bytes());
-                if order != Ordering::Less {
-                    break;
-                }
-                next += 1;
-            }
-            if next > start {
-                out.extend_from_slice(&self.text[self.text_start(start)..self.text_start(next)]);
-            }
-            let is_own = next < self.labels.len() && order == Ordering::Equal;
-            if is_own && !self.labels[next].is_default {
-                out.extend_from_slice(&self.text[self.text_start(next)..self.labels[next].text_end as usize]);
-            } else {
+            let (place, is_own) = self.place(next, label.name);
+            let gives_way = is_own && !self.labels[place].is_default;
+            out.extend_from_slice(&self.text[self.text_start(next)..self.text_start(place + usize::from(gives_way))]);
+            if !gives_way {
                 has_quoted_names |= write_label(out, label);
             }
-            next += usize::from(is_own);
+            next = place + usize::from(is_own);
         }
         out.extend_from_slice(&self.text[self.text_start(next)..]);
         has_quoted_names
@@ -167,8 +173,12 @@ impl Overlay {
 /// Whether `text`, from which these labels were read, is how they are written in the end. It is if it is no longer than
 /// that: quotes around a name, blanks, or a comma at the end would have added to it.
 fn is_final(labels: &[Label<'_>], text: &str) -> bool {
-    let written: usize = labels.iter().map(|label| label.name.len() + label.value.len() + r#"="","#.len()).sum();
-    written == text.len() + ",".len()
+    labels.iter().map(written_len).sum::<usize>() == text.len() + ",".len()
+}
+
+/// How long what [`write_label`] writes is, if the name needs no quotes.
+fn written_len(label: &Label<'_>) -> usize {
+    label.name.len() + label.value.len() + r#"="","#.len()
 }
 
 /// Labels in the order of their names.

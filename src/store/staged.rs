@@ -253,6 +253,7 @@ impl Sink for Staged {
         self.lines.set_help(family, text);
     }
 
+    #[inline]
     fn sample(&mut self, sample: Sample<'_>) {
         self.has_timestamp |= sample.timestamp.is_some();
         let family = self.lines.family_mut(sample.family);
