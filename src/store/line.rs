@@ -117,55 +117,60 @@ impl Overlay {
         has_quoted_names
     }
 
-    /// The place of the first label, from `next` on, that goes behind one of this name or takes its place; whether that.
-    fn place(&self, mut next: usize, name: &str) -> (usize, bool) {
-        while next < self.labels.len() {
-            match self.name(next).cmp(name.as_bytes()) {
-                Ordering::Less => next += 1,
-                order => return (next, order == Ordering::Equal),
+    /// Walks over sorted labels. `visit` gets what the overlay has in front of each, the label, and whether it gives way to
+    /// the overlay's own, which is the end of that then. What the overlay has behind them all.
+    fn merge(&self, labels: &[Label<'_>], mut visit: impl FnMut(&[u8], &Label<'_>, bool)) -> &[u8] {
+        let mut next = 0;
+        for label in labels {
+            let start = self.text_start(next);
+            let mut order = Ordering::Greater;
+            while next < self.labels.len() {
+                order = self.name(next).cmp(label.name.as_bytes());
+                if order != Ordering::Less {
+                    break;
+                }
+                next += 1;
             }
+            let is_own = next < self.labels.len() && order == Ordering::Equal;
+            let gives_way = is_own && !self.labels[next].is_default;
+            visit(&self.text[start..self.text_start(next + usize::from(gives_way))], label, gives_way);
+            next += usize::from(is_own);
         }
-        (next, false)
+        &self.text[self.text_start(next)..]
     }
 
-    /// Writes sorted labels whose text is final, in as few pieces as the group's labels leave of it.
+    /// Writes sorted labels whose text is final, in as few pieces as the overlay leaves of it.
     fn write_final(&self, out: &mut Vec<u8>, labels: &[Label<'_>], text: &[u8]) {
-        // Where the label at hand begins in the text, where the piece does that it belongs to, and the group's next label.
-        let (mut at, mut piece, mut next) = (0, 0, 0);
-        for label in labels {
-            let end = at + written_len(label);
-            let (place, is_own) = self.place(next, label.name);
-            let gives_way = is_own && !self.labels[place].is_default;
-            if place > next || gives_way {
+        // Where the label at hand begins in the text, and the piece that it belongs to.
+        let (mut at, mut piece) = (0, 0);
+        let behind = self.merge(labels, |before, label, gives_way| {
+            if !before.is_empty() {
                 out.extend_from_slice(&text[piece..at]);
-                out.extend_from_slice(
-                    &self.text[self.text_start(next)..self.text_start(place + usize::from(gives_way))],
-                );
-                piece = if gives_way { end } else { at };
+                out.extend_from_slice(before);
+                piece = at;
             }
-            (at, next) = (end, place + usize::from(is_own));
-        }
+            at += written_len(label);
+            if gives_way {
+                piece = at;
+            }
+        });
         // There is no comma behind the last one yet.
         if piece < text.len() {
             out.extend_from_slice(&text[piece..]);
             out.push(b',');
         }
-        out.extend_from_slice(&self.text[self.text_start(next)..]);
+        out.extend_from_slice(behind);
     }
 
     fn write_sorted(&self, out: &mut Vec<u8>, labels: &[Label<'_>]) -> bool {
-        let mut next = 0;
         let mut has_quoted_names = false;
-        for label in labels {
-            let (place, is_own) = self.place(next, label.name);
-            let gives_way = is_own && !self.labels[place].is_default;
-            out.extend_from_slice(&self.text[self.text_start(next)..self.text_start(place + usize::from(gives_way))]);
+        let behind = self.merge(labels, |before, label, gives_way| {
+            out.extend_from_slice(before);
             if !gives_way {
                 has_quoted_names |= write_label(out, label);
             }
-            next = place + usize::from(is_own);
-        }
-        out.extend_from_slice(&self.text[self.text_start(next)..]);
+        });
+        out.extend_from_slice(behind);
         has_quoted_names
     }
 }
