@@ -25,10 +25,10 @@ pub const SHAPE_BYTES_MAX: usize = 8 << 10;
 pub const SHAPES_KEPT: usize = 4;
 
 /// How many shapes are kept in vain before that is tried less often: at one body in [`SHAPES_MISSED_PER_TRY`].
-pub const SHAPES_TRIED_MAX: u32 = 8;
+pub const SHAPES_TRIED_MAX: u64 = 8;
 
 /// See [`SHAPES_TRIED_MAX`].
-pub const SHAPES_MISSED_PER_TRY: u32 = 32;
+pub const SHAPES_MISSED_PER_TRY: u64 = 32;
 
 /// Longest message of a protobuf body, bytes: one family. Only an unfinished message has to stand in memory whole;
 /// this is a family of about a million series.

@@ -134,7 +134,7 @@ impl<'a> Cursor<'a> {
     #[inline]
     pub(super) fn word(&mut self) -> Parsed<(&'a [u8], Option<&'a str>)> {
         let start = self.at;
-        self.skip_unless(WORD_END);
+        self.skip_while(|class| class & WORD_END == 0);
         self.peek()?;
         Ok((&self.line[start..self.at], self.text_of(start, self.at)))
     }
@@ -182,7 +182,7 @@ impl<'a> Cursor<'a> {
         let start = self.at;
         if CLASS[usize::from(self.peek()?)] & first != 0 {
             self.at += 1;
-            self.skip_while(next);
+            self.skip_while(|class| class & next != 0);
         }
         if self.peek()? == b'"' {
             return self.name_with_quotes(start, part, scratch);
@@ -263,18 +263,9 @@ impl<'a> Cursor<'a> {
     }
 
     #[inline]
-    fn skip_while(&mut self, class: u8) {
+    fn skip_while(&mut self, is_wanted: impl Fn(u8) -> bool) {
         let mut at = self.at;
-        while self.line.get(at).is_some_and(|byte| CLASS[usize::from(*byte)] & class != 0) {
-            at += 1;
-        }
-        self.at = at;
-    }
-
-    #[inline]
-    fn skip_unless(&mut self, class: u8) {
-        let mut at = self.at;
-        while self.line.get(at).is_some_and(|byte| CLASS[usize::from(*byte)] & class == 0) {
+        while self.line.get(at).is_some_and(|byte| is_wanted(CLASS[usize::from(*byte)])) {
             at += 1;
         }
         self.at = at;

@@ -168,22 +168,14 @@ impl Shape {
 }
 
 /// The shapes of the bodies that one parser has read.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Shapes {
     /// The one met last stands last.
     kept: Vec<Shape>,
-    /// How many more are kept before one of them is met again: keeping what never comes again is work for nothing.
-    tries: u32,
-    /// Bodies that were none of them.
-    missed: u32,
+    /// Bodies that were none of them, since one was: keeping what never comes again is work for nothing.
+    missed: u64,
     /// Working memory: the values of a body.
     found: Vec<(f64, Range<usize>)>,
-}
-
-impl Default for Shapes {
-    fn default() -> Self {
-        Self { kept: Vec::new(), tries: SHAPES_TRIED_MAX, missed: 0, found: Vec::new() }
-    }
 }
 
 impl Shapes {
@@ -196,16 +188,14 @@ impl Shapes {
             let shape = self.kept.remove(at);
             self.kept.push(shape);
         }
-        self.tries = SHAPES_TRIED_MAX;
+        self.missed = 0;
         true
     }
 
     /// The shape of a body that is about to be read, to be given back by [`Shapes::end`]; none if it is not kept.
     pub(super) fn begin(&mut self, body: &[u8], names: Names) -> Option<Shape> {
-        self.missed = self.missed.wrapping_add(1);
-        if self.tries > 0 {
-            self.tries -= 1;
-        } else if !self.missed.is_multiple_of(SHAPES_MISSED_PER_TRY) {
+        self.missed += 1;
+        if self.missed > SHAPES_TRIED_MAX && !self.missed.is_multiple_of(SHAPES_MISSED_PER_TRY) {
             return None;
         }
         let mut shape = if self.kept.len() < SHAPES_KEPT { Shape::default() } else { self.kept.remove(0) };
