@@ -155,19 +155,14 @@ pub struct Headers<'a> {
 impl<'a> Headers<'a> {
     /// Name and value of every header, in order; values without the blanks around them.
     pub fn iter(&self) -> impl Iterator<Item = (&'a str, &'a [u8])> + use<'a> {
-        self.lines().map_while(|(name, value)| Some((str::from_utf8(name).ok()?, value.trim_ascii())))
-    }
-
-    /// The same as it stands there.
-    fn lines(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> + use<'a> {
-        self.whole_lines().map_while(|line| {
+        self.lines().map_while(|line| {
             let colon = memchr::memchr(b':', line)?;
-            Some((&line[..colon], &line[colon + 1..]))
+            Some((str::from_utf8(&line[..colon]).ok()?, line[colon + 1..].trim_ascii()))
         })
     }
 
     /// Each line without its line feed; the empty one, too.
-    fn whole_lines(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+    fn lines(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         let mut rest = self.block;
         std::iter::from_fn(move || {
             let line_end = memchr::memchr(b'\n', rest)?;
@@ -185,7 +180,7 @@ impl<'a> Headers<'a> {
     /// The values of all headers of that name, in any case and in order.
     pub fn all<'n>(&self, name: &'n str) -> impl Iterator<Item = &'a [u8]> + use<'a, 'n> {
         // Between a name and its colon stands nothing, so that the name need not be read to its end.
-        self.whole_lines().filter_map(|line| {
+        self.lines().filter_map(|line| {
             let (found, value) = line.split_at_checked(name.len())?;
             let value = value.strip_prefix(b":")?;
             found.eq_ignore_ascii_case(name.as_bytes()).then(|| value.trim_ascii())
