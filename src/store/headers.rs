@@ -9,8 +9,8 @@ impl Store {
     /// Takes over the help that a group pushed with a family; whether the one shown changes. The one shown is always
     /// that of some group, if any has one.
     pub(super) fn update_help(&mut self, entry: Entry, help: Option<&[u8]>) -> bool {
-        let held = self.catalog.held(entry).expect("only families that are held are changed");
-        if self.catalog.home(entry).is_none() {
+        let (held, home) = self.catalog.holding(entry).expect("only families that are held are changed");
+        if home.is_none() {
             self.catalog.set_help(entry, None);
             if help.is_none() {
                 return false;

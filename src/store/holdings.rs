@@ -113,12 +113,20 @@ impl Catalog {
         held.map(|(at, held)| Holding { held, home: group.places[at].home(), written: group.written(at) })
     }
 
-    /// What a group holds of a family, and where that stands. It is looked for at the hint first, a place in the outline.
+    /// What a group holds of a family, and where that stands.
+    pub fn holding(&self, entry: Entry) -> Option<(&Held, Option<Home>)> {
+        let at = self.outline(entry.group).position(entry.family)?;
+        Some(self.holding_at(entry.group, at))
+    }
+
+    /// The same, looked for at the hint first, a place in the outline.
     pub fn holding_near(&self, entry: Entry, hint: usize) -> Option<(&Held, Option<Home>)> {
-        let group = self.group(entry.group);
-        let outline = self.outlines.get(group.outline);
-        let at = outline.position_near(entry.family, hint)?;
-        Some((&outline.held[at], group.places[at].home()))
+        let at = self.outline(entry.group).position_near(entry.family, hint)?;
+        Some(self.holding_at(entry.group, at))
+    }
+
+    fn holding_at(&self, group: GroupId, at: usize) -> (&Held, Option<Home>) {
+        (&self.outline(group).held[at], self.group(group).places[at].home())
     }
 
     /// What a group holds of a family.
@@ -129,9 +137,7 @@ impl Catalog {
 
     /// Where an entry of a group stands.
     pub(super) fn place(&self, entry: Entry) -> Option<Home> {
-        let group = self.group(entry.group);
-        let at = self.outlines.get(group.outline).position(entry.family)?;
-        group.places[at].home()
+        self.holding(entry)?.1
     }
 
     // ---- changing what is held ----
