@@ -1,0 +1,94 @@
+//! Delivers the pushes of a run, as the parsers of text and of protobuf would.
+
+use super::{Push, PushedFamily, escaped, label_set};
+use crate::model::sample::{FamilyIx, Kind, Label, Metric, MetricValue, Part, RawLabel, Sample, Sink, WholeSink};
+use crate::store::Staged;
+use crate::store::line::write_label;
+
+fn feed_whole(staged: &mut Staged, push: &Push) {
+    // The first family comes twice: the later one holds.
+    let first = push.families.first();
+    for (at, family) in first.into_iter().chain(&push.families).enumerate() {
+        let ix = FamilyIx(at as u32);
+        staged.whole_family(ix, &family.name, family.kind, family.help.as_deref().map(str::as_bytes));
+        for (turn, (labels, value)) in family.metrics.iter().enumerate() {
+            let labels: Vec<_> = labels
+                .iter()
+                .map(|(name, value)| RawLabel { name: name.as_bytes(), value: value.as_bytes() })
+                .collect();
+            let (count, elements) =
+                (*value as f64, [(if family.kind == Kind::Summary { 0.5 } else { 1.0 }, *value as f64)]);
+            let metric_value = match family.kind {
+                Kind::Histogram | Kind::GaugeHistogram => {
+                    MetricValue::Histogram { buckets: &elements, sum: 0.0, count }
+                }
+                Kind::Summary => MetricValue::Summary { quantiles: &elements, sum: 0.0, count: *value as u64 },
+                _ => MetricValue::Number(count),
+            };
+            staged.metric(Metric {
+                family: ix,
+                labels: &labels,
+                value: metric_value,
+                timestamp: (push.has_timestamp && turn == 0).then_some(0),
+                detail: Some(value.to_string().as_bytes()),
+            });
+        }
+    }
+    staged.seal();
+}
+
+/// Delivers a push as a parser would.
+pub fn feed(staged: &mut Staged, push: &Push) {
+    let set = label_set(&push.labels);
+    staged.begin(set.iter().map(|(name, value)| (&**name, &**value)));
+    if push.is_whole {
+        return feed_whole(staged, push);
+    }
+    for (at, family) in push.families.iter().enumerate() {
+        let ix = FamilyIx(at as u32);
+        staged.family(ix, &family.name);
+        staged.kind(ix, family.kind);
+        if let Some(help) = &family.help {
+            staged.help(ix, help.as_bytes());
+        }
+    }
+    let mut order: Vec<(usize, usize)> = push
+        .families
+        .iter()
+        .enumerate()
+        .flat_map(|(family, pushed)| (0..pushed.metrics.len()).map(move |metric| (metric, family)))
+        .collect();
+    order.sort_by_key(|(metric, family)| if push.is_interleaved { (*metric, *family) } else { (*family, *metric) });
+    for (turn, (metric, family)) in order.into_iter().enumerate() {
+        let timestamp = (push.has_timestamp && turn == 0).then_some(0);
+        feed_metric(staged, family, &push.families[family], metric, timestamp);
+    }
+    staged.seal();
+}
+
+fn feed_metric(staged: &mut Staged, at: usize, family: &PushedFamily, metric: usize, timestamp: Option<i64>) {
+    let (labels, value) = &family.metrics[metric];
+    let escaped: Vec<_> = labels.iter().map(|(name, value)| (name, escaped(value))).collect();
+    let labels: Vec<_> = escaped.iter().map(|(name, value)| Label { name, value }).collect();
+    let mut text = Vec::new();
+    labels.iter().for_each(|label| _ = write_label(&mut text, label));
+    text.pop();
+    let label_text = str::from_utf8(&text).expect("escaped text is text");
+    let token = value.to_string();
+    let parts: &[Part] = match family.kind {
+        Kind::Histogram | Kind::GaugeHistogram => &[Part::Bucket(1.0), Part::Count],
+        Kind::Summary => &[Part::Count, Part::Quantile(0.5)],
+        _ => &[Part::Whole],
+    };
+    for part in parts {
+        staged.sample(Sample {
+            family: FamilyIx(at as u32),
+            part: *part,
+            labels: &labels,
+            label_text,
+            value: *value as f64,
+            token: &token,
+            timestamp,
+        });
+    }
+}
