@@ -219,15 +219,18 @@ impl Pages {
         groups.filter(move |group| std::mem::replace(&mut last, *group) != *group)
     }
 
-    /// Reads a byte of each of these entries. A push touches as many far-apart places as it has families; reading
-    /// them in one tight loop lets the processor wait for all of them at once instead of for one after the other.
+    /// Reads what writing over these entries will read: who stands there, and both ends of the text. A push touches as many
+    /// far-apart places as it has families; reading them in one tight loop lets the processor wait for all of them at once
+    /// instead of for one after the other.
     pub fn warm(&self, homes: impl Iterator<Item = Home>) {
-        let byte = |home: Home| {
-            let page = self.page(home.page);
-            let start = page.text.starts().get(usize::from(home.slot)).map_or(0, |start| usize::from(*start));
-            page.text.get(start).copied().unwrap_or_default()
+        let bytes = |home: Home| {
+            let (page, slot) = (self.page(home.page), usize::from(home.slot));
+            let family = page.slots.get(slot).map_or(0, |entry| entry.family.0);
+            let end = |slot: usize| page.text.starts().get(slot).map_or(0, |start| usize::from(*start));
+            let byte = |at: usize| page.text.get(at).copied().unwrap_or_default();
+            family ^ u32::from(byte(end(slot)) ^ byte(end(slot + 1).wrapping_sub(1)))
         };
-        black_box(homes.fold(0, |sum: u8, home| sum ^ byte(home)));
+        black_box(homes.fold(0, |sum, home| sum ^ bytes(home)));
     }
 
     /// Writes an entry: in the place of its old text if it has any, else where the catalog's order wants it.
