@@ -366,18 +366,36 @@ impl App {
         }
         let decoded = push.feed(piece, &mut self.decoded)?;
         if push.has_become_long() {
-            self.store.forget_compressed(push.staged().key());
+            self.store.forget_compressed(push.key());
         }
         Ok(decoded)
     }
 
     /// A push's body is complete.
     pub fn push_end(&mut self, mut push: Box<Push>, now: Now) -> Answer {
+        if self.repeat_push(&push, now) {
+            return self.accept_push(push, now);
+        }
         match push.finish() {
             Ok(()) => self.push_settle(push, now),
             Err(PushError::Limit(reached)) => Answer::Reply(self.push_limited(push, reached, now)),
             Err(error) => Answer::Reply(self.push_failed(push, error.status(), &error, now)),
         }
+    }
+
+    /// Takes the values of a push that says what its group holds; whether it does, and changes are taken.
+    fn repeat_push(&mut self, push: &Push, now: Now) -> bool {
+        let Some(repeat) = push.repeat() else { return false };
+        self.unavailable(Some(Handler::Push)).is_none() && self.store.repeat(push.key(), repeat, now.wall)
+    }
+
+    /// A push was stored: its answer.
+    fn accept_push(&mut self, push: Box<Push>, now: Now) -> Answer {
+        let Some(origin) = push.origin else { unreachable!("a push that was begun has an origin") };
+        let ticket = self.mark(push.key());
+        self.end_push(push);
+        let status = if self.store.is_checked() { 200 } else { 202 };
+        self.answer_change(ticket, Reply::empty(status), Counted::Push(origin), now)
     }
 
     /// Goes on with a push whose end took too long to be dealt with at once.

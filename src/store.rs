@@ -24,6 +24,7 @@ mod outline;
 mod pages;
 mod problem;
 mod refusal;
+mod repeat;
 mod restore;
 mod room;
 mod staged;
@@ -477,6 +478,7 @@ impl Store {
         }
         self.enter_notes(group, staged, resolved);
         self.enter_details(group, staged, resolved);
+        self.note_body(group, staged, resolved);
         self.catalog.note_push(group, families, at);
         self.write_time(group, FamilyId::PUSH_TIME, staged.group_labels(), at);
         self.catalog.share_outline(group);

@@ -9,7 +9,8 @@ use crate::exposition::text::{ParseError, Parser};
 use crate::http::coding::{Coding, CodingError, Decoder, GzipHeader};
 use crate::limits::{DECODER_BYTES, Limit, Limits, Reached};
 use crate::model::name::Names;
-use crate::store::{Mode, Staged};
+use crate::model::sample::Repeat;
+use crate::store::{GroupKey, Mode, Staged};
 use crate::telemetry::Method;
 
 /// A push on its way in. Reused from push to push for its working memory.
@@ -29,6 +30,8 @@ pub struct Push {
     parser: Parser,
     reader: Reader,
     staged: Staged,
+    /// The body repeats another one but for its values; nothing is staged before [`Push::finish`].
+    is_repeat: bool,
     /// It is known to be long.
     is_long: bool,
     /// What is known of its request.
@@ -142,13 +145,13 @@ impl Push {
     /// Starts a push to the group of these labels, sorted by name, with a body of so many bytes, if that is known.
     pub fn begin<'a>(
         &mut self,
-        labels: impl Iterator<Item = (&'a str, &'a str)> + Clone,
+        labels: impl Iterator<Item = (&'a str, &'a str)>,
         format: BodyFormat,
         announced_bytes: Option<u64>,
         origin: Origin,
     ) {
         self.announced_bytes = announced_bytes;
-        (self.is_coded, self.is_long) = (false, false);
+        (self.is_coded, self.is_repeat, self.is_long) = (false, false, false);
         (self.received_bytes, self.decoded_bytes) = (0, 0);
         self.format = format;
         if let BodyFormat::Text(names) = format {
@@ -201,7 +204,13 @@ impl Push {
 
     fn parse(&mut self, piece: &[u8]) -> Result<(), PushError> {
         match self.format {
-            BodyFormat::Text(_) if self.is_whole(piece) => self.parser.feed_whole(piece, &mut self.staged)?,
+            BodyFormat::Text(_) if self.is_whole(piece) => {
+                self.is_repeat = self.parser.recognize(piece);
+                if self.is_repeat {
+                    return Ok(());
+                }
+                self.parser.feed_whole(piece, &mut self.staged)?;
+            }
             BodyFormat::Text(_) => self.parser.feed(piece, &mut self.staged)?,
             BodyFormat::Protobuf => self.reader.feed(piece, &mut self.staged)?,
         }
@@ -224,17 +233,33 @@ impl Push {
         self.staged.held_bytes() + self.parser.retained_bytes() + self.reader.retained_bytes() + decoder
     }
 
-    /// The body is complete.
+    /// The body, which is complete, if it repeats another one but for its values.
+    pub fn repeat(&self) -> Option<Repeat<'_>> {
+        self.is_repeat.then(|| self.parser.repeat()).flatten()
+    }
+
+    /// The body is complete, and is to be staged if it is not yet.
     pub fn finish(&mut self) -> Result<(), PushError> {
         if self.is_coded {
             self.decoder.finish()?;
         }
         match self.format {
-            BodyFormat::Text(_) => self.parser.finish(&mut self.staged)?,
+            BodyFormat::Text(_) => {
+                if self.is_repeat {
+                    self.parser.tell(&mut self.staged);
+                }
+                self.parser.finish(&mut self.staged)?;
+                self.staged.set_shape(self.parser.shape());
+            }
             BodyFormat::Protobuf => self.reader.finish()?,
         }
         self.staged.seal();
         Ok(self.staged.check_bounds()?)
+    }
+
+    /// The group that it goes to.
+    pub fn key(&self) -> &GroupKey {
+        self.staged.key()
     }
 
     /// What is to be stored, once [`Push::finish`] was called.

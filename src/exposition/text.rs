@@ -20,7 +20,7 @@ pub use error::{ParseError, QuotedPart, Reason, Token};
 
 use crate::limits::{LINE_BYTES_MAX, PARSER_RETAINED_BYTES_MAX, SHAPE_BYTES_MAX};
 use crate::model::name::Names;
-use crate::model::sample::Sink;
+use crate::model::sample::{BodyShape, Repeat, Sink};
 use cursor::{Cursor, Scratch};
 use line::Body;
 use shape::{Noted, Shapes};
@@ -36,6 +36,8 @@ pub struct Parser {
     /// Lines started.
     lines: u64,
     shapes: Shapes,
+    /// That of the body at hand, if it is known.
+    shape: Option<BodyShape>,
 }
 
 impl Parser {
@@ -47,6 +49,7 @@ impl Parser {
     /// Starts a new body. Buffers are kept, unless an unusually large body has made them large.
     pub fn reset(&mut self, names: Names) {
         self.lines = 0;
+        self.shape = None;
         self.tail.clear();
         self.body.reset(names);
         for buffer in [&mut self.tail, &mut self.scratch] {
@@ -62,19 +65,35 @@ impl Parser {
         self.body.retained_bytes() + buffers + self.shapes.retained_bytes()
     }
 
-    /// Takes all of the body at once, which is less work if it repeats another one but for its values.
+    /// Whether a body, all of it, repeats one that was fed as a whole, but for its values. Then it is not to be fed, and no
+    /// sink is told anything before [`Parser::tell`].
+    pub fn recognize(&mut self, body: &[u8]) -> bool {
+        self.shape = if may_have_shape(body) { self.shapes.recognize(body, self.body.names) } else { None };
+        self.shape.is_some()
+    }
+
+    /// The shape and the values of the body that was recognized, unless there is more to a value than what is written of it.
+    pub fn repeat(&self) -> Option<Repeat<'_>> {
+        self.shapes.repeat(self.shape?)
+    }
+
+    /// Tells the sink what the body that was recognized says.
+    pub fn tell<S: Sink>(&self, sink: &mut S) {
+        self.shapes.tell(sink);
+    }
+
+    /// Takes all of a body that was not recognized at once, and may recognize later ones like it.
     pub fn feed_whole<S: Sink>(&mut self, body: &[u8], sink: &mut S) -> Result<(), ParseError> {
-        if body.len() > SHAPE_BYTES_MAX || !body.ends_with(b"\n") {
-            return self.feed(body, sink);
-        }
-        let names = self.body.names;
-        if self.shapes.tell(body, names, sink) {
-            return Ok(());
-        }
-        let Some(mut shape) = self.shapes.begin(body, names) else { return self.feed(body, sink) };
+        let shape = if may_have_shape(body) { self.shapes.begin(body, self.body.names) } else { None };
+        let Some(mut shape) = shape else { return self.feed(body, sink) };
         self.feed_noted(body, &mut Noted { sink, shape: Some(&mut shape), line_end: 0 })?;
-        self.shapes.end(shape);
+        self.shape = self.shapes.end(shape);
         Ok(())
+    }
+
+    /// The shape of the body at hand, if it is known.
+    pub fn shape(&self) -> Option<BodyShape> {
+        self.shape
     }
 
     /// Takes the next piece of the body, of any size.
@@ -147,4 +166,9 @@ impl Parser {
     fn error(&self, reason: Reason) -> ParseError {
         ParseError { line: self.lines, reason }
     }
+}
+
+/// Whether it is worth looking for the shape of a body.
+fn may_have_shape(body: &[u8]) -> bool {
+    body.len() <= SHAPE_BYTES_MAX && body.ends_with(b"\n")
 }

@@ -51,6 +51,10 @@ impl Input<'_> {
             0..=3 => Step::Wipe,
             4..=40 => Step::Delete(self.group()),
             41..=60 => Step::Own(usize::from(self.byte()) % 3, (self.byte() & 1 == 0).then_some(7)),
+            61..=90 => {
+                let [body, group] = [self.byte(), self.byte()].map(|byte| usize::from(byte & 3));
+                Step::Again { body, group, add: i64::from(self.byte()) * 500 }
+            }
             choice => Step::Push(Push {
                 is_replace: choice & 1 == 0,
                 has_timestamp: choice == 255,

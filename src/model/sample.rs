@@ -3,6 +3,9 @@
 //! Does not decide what a body means as a whole: that is the parser's (which family a line belongs to) and the
 //! store's (grouping labels, merging, checks).
 
+use std::num::NonZeroU64;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 /// The kind of a metric family, in the words of the exposition formats (SPEC 3.4, 8.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
@@ -47,6 +50,37 @@ impl Kind {
     /// Whether samples of this kind are put together from several lines with buckets.
     pub const fn is_histogram(self) -> bool {
         matches!(self, Kind::Histogram | Kind::GaugeHistogram)
+    }
+}
+
+/// What a body says but for its values, by a number that stands for nothing else in this process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BodyShape(NonZeroU64);
+
+impl BodyShape {
+    /// One that nothing has yet.
+    pub fn unused() -> Self {
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        Self(NonZeroU64::MIN.saturating_add(LAST.fetch_add(1, Ordering::Relaxed)))
+    }
+}
+
+/// A body that repeats an earlier one but for its values.
+#[derive(Clone, Copy, Debug)]
+pub struct Repeat<'a> {
+    /// What they both say.
+    pub shape: BodyShape,
+    /// The values in the order of the samples, in the form that the exposition has (SPEC 7.5), one behind the other.
+    pub text: &'a [u8],
+    /// Where each of them ends in the text.
+    pub ends: &'a [u32],
+}
+
+impl<'a> Repeat<'a> {
+    /// The values, in the order of the samples.
+    pub fn values(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        let (text, mut start) = (self.text, 0);
+        self.ends.iter().map(move |end| &text[std::mem::replace(&mut start, *end as usize)..*end as usize])
     }
 }
 
@@ -95,7 +129,7 @@ pub struct Sample<'a> {
     pub label_text: &'a str,
     /// Its value.
     pub value: f64,
-    /// The value's token as written; it parses to `value`. Empty if the value was not written as text.
+    /// The value's token as it came, or as the exposition has it; it parses to `value`. Empty if the value was not written as text.
     pub token: &'a str,
     /// Milliseconds since the epoch, if the line has a timestamp.
     pub timestamp: Option<i64>,

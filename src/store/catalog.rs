@@ -16,7 +16,7 @@ use super::holdings::{Place, Rare};
 use super::key::GroupKey;
 use super::outline::{Help, Known, OutlineId, Outlines};
 use crate::limits::{FAMILY_BYTES, GROUP_BYTES, HOLDING_BYTES, SHAPE_NAME_BYTES};
-use crate::model::sample::Kind;
+use crate::model::sample::{BodyShape, Kind};
 use crate::model::time::Timestamp;
 
 /// A set of grouping label names; groups of one shape can never hold the same series (ARCHITECTURE.md, "The check").
@@ -38,6 +38,8 @@ pub struct Group {
     pub pushed: Timestamp,
     /// Time of the first push, accepted or not.
     pub(super) created: Timestamp,
+    /// That of the body that says what it holds, all of it but the values, if there is one and it is known.
+    pub(super) body: Option<BodyShape>,
     /// Boxed, as few groups have any of it.
     pub(super) rare: Option<Box<Rare>>,
 }
@@ -143,7 +145,7 @@ impl Catalog {
         self.bytes += group_bytes(&key);
         let hash = self.hasher.hash_one(key.as_bytes());
         let (outline, places, pushed, rare) = (self.outlines.empty(), Box::default(), Timestamp::default(), None);
-        let group = Group { key, shape, outline, places, pushed, created, rare };
+        let group = Group { key, shape, outline, places, pushed, created, body: None, rare };
         let id = GroupId(self.groups.insert(group) as u32);
         let (groups, hasher) = (&self.groups, &self.hasher);
         self.groups_by_key.insert_unique(hash, id, |id| hasher.hash_one(groups[id.0 as usize].key.as_bytes()));

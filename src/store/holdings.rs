@@ -75,6 +75,11 @@ impl Group {
         self.rare.as_ref().map_or(&[], |rare| &rare.written)
     }
 
+    /// Whether nobody knows better when its holdings were written.
+    pub fn is_usually_written(&self) -> bool {
+        self.own_times().is_empty()
+    }
+
     fn written(&self, at: usize) -> Timestamp {
         self.own_times().get(at).copied().unwrap_or_else(|| self.usually_written(at))
     }
@@ -125,7 +130,8 @@ impl Catalog {
         Some(self.holding_at(entry.group, at))
     }
 
-    fn holding_at(&self, group: GroupId, at: usize) -> (&Held, Option<Home>) {
+    /// The same by its place in the outline.
+    pub fn holding_at(&self, group: GroupId, at: usize) -> (&Held, Option<Home>) {
         (&self.outline(group).held[at], self.group(group).places[at].home())
     }
 

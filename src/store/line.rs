@@ -9,6 +9,7 @@ use std::cmp::Ordering;
 use memchr::{memchr, memrchr};
 use smallvec::SmallVec;
 
+use super::key::GroupKey;
 use crate::model::escape::{write_label_value, write_name};
 use crate::model::name::is_classic_metric_name;
 use crate::model::sample::{Kind, Label};
@@ -35,21 +36,21 @@ struct OverlayLabel {
 }
 
 impl Overlay {
-    /// Renders the grouping labels, which must be sorted by name, adding `instance=""` as a default.
-    pub fn assign<'a>(&mut self, labels: impl Iterator<Item = (&'a str, &'a str)>) {
+    /// Renders the labels of a group, adding `instance=""` as a default.
+    pub fn assign(&mut self, key: &GroupKey) {
         self.text.clear();
         self.names.clear();
         self.labels.clear();
         self.has_quoted_names = false;
         let mut has_instance = false;
-        for (name, value) in labels {
-            if !has_instance && name >= INSTANCE {
+        for (name, value) in key.labels() {
+            if !has_instance && *name >= *INSTANCE {
                 has_instance = true;
                 if name != INSTANCE {
                     self.push(INSTANCE, "", true);
                 }
             }
-            self.push(name, value, false);
+            self.push(&name, &value, false);
         }
         if !has_instance {
             self.push(INSTANCE, "", true);
@@ -262,6 +263,16 @@ impl<'n> Opening<'n> {
     }
 }
 
+/// Writes whole lines again, each with the next of these values.
+pub fn write_with_values<'v>(out: &mut Vec<u8>, text: &[u8], values: &mut impl Iterator<Item = &'v [u8]>) {
+    for line in lines(std::iter::once(text)) {
+        let behind = line.iter().rposition(|byte| *byte == b' ').expect("a line has a blank in front of its value");
+        out.extend_from_slice(&line[..=behind]);
+        out.extend_from_slice(values.next().expect("there is a value for each line"));
+        out.push(b'\n');
+    }
+}
+
 /// The lines of pieces of whole lines, each without its LF.
 pub fn lines<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> impl Iterator<Item = &'a [u8]> {
     pieces.flat_map(|piece| {
@@ -281,7 +292,7 @@ mod tests {
 
     fn merged(grouping: &[(&str, &str)], labels: &[(&str, &str)]) -> String {
         let mut overlay = Overlay::default();
-        overlay.assign(grouping.iter().copied());
+        overlay.assign(&GroupKey::new(grouping.iter().copied()));
         let labels: Vec<_> = labels.iter().map(|(name, value)| Label { name, value }).collect();
         let mut text = Vec::new();
         labels.iter().for_each(|label| _ = write_label(&mut text, label));

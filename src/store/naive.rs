@@ -8,12 +8,13 @@ use std::fmt::Write;
 use std::io::Read;
 use std::rc::Rc;
 
+use super::staged::RESERVED_NAMES;
 use super::{Deflater, GroupKey, GroupSnapshot, Member, Mode, PageText, Refusal, Snapshot, Staged, Store, Usage};
 use crate::limits::{Limit, Limits};
-use crate::model::sample::Kind;
+use crate::model::sample::{BodyShape, Kind, Repeat};
 use crate::model::time::Timestamp;
 
-pub use feed::feed;
+pub use feed::{feed, written_values};
 
 /// Label names and values, in any order.
 pub type Labels = Vec<(String, String)>;
@@ -23,6 +24,16 @@ pub type Labels = Vec<(String, String)>;
 pub enum Step {
     /// A push.
     Push(Push),
+    /// The body of one of the last pushes again, its values so much larger, to its group or to that of another of them: 0 is
+    /// the last one.
+    Again {
+        /// Whose body it is.
+        body: usize,
+        /// Whose group, and whether a PUT.
+        group: usize,
+        /// What is added to each value.
+        add: i64,
+    },
     /// Deletes a group.
     Delete(Labels),
     /// Deletes all groups.
@@ -69,6 +80,9 @@ pub const OWN: [(&str, Kind, &str, bool); 3] = [
     ("zz", Kind::Counter, "Own counter.", false),
 ];
 
+/// How many of the last pushes may come again.
+const PUSHES_KEPT: usize = 4;
+
 type LabelSet = BTreeMap<String, String>;
 
 #[derive(Clone, Debug, Default)]
@@ -90,6 +104,7 @@ struct Family {
     help: Option<String>,
     metrics: Vec<(LabelSet, i64)>,
     has_details: bool,
+    written: Timestamp,
 }
 
 /// A store beside its oracle.
@@ -107,6 +122,12 @@ pub struct Twins {
     limits: Limits,
     /// Pushes for which there was no room.
     pub refused: u64,
+    /// The last pushes.
+    pushed: Vec<Push>,
+    /// What bodies say but for their values.
+    shapes: Vec<(String, BodyShape)>,
+    /// Pushes of which the store took nothing but values.
+    pub repeated: u64,
 }
 
 impl Default for Twins {
@@ -140,6 +161,9 @@ impl Twins {
             deflater: Deflater::default(),
             limits: Limits::default(),
             refused: 0,
+            pushed: Vec::new(),
+            shapes: Vec::new(),
+            repeated: 0,
         }
     }
 
@@ -148,7 +172,20 @@ impl Twins {
         self.clock += 1_000_000_007;
         self.store.discard_some();
         match step {
-            Step::Push(push) => self.push(push),
+            Step::Push(push) => {
+                self.push(push);
+                self.pushed.insert(0, push.clone());
+                self.pushed.truncate(PUSHES_KEPT);
+            }
+            Step::Again { body, group, add } => {
+                if let (Some(body), Some(group)) = (self.pushed.get(*body), self.pushed.get(*group)) {
+                    let Push { labels, is_replace, .. } = group.clone();
+                    let mut push = Push { labels, is_replace, ..body.clone() };
+                    let metrics = push.families.iter_mut().flat_map(|family| &mut family.metrics);
+                    metrics.for_each(|(_, value)| *value += add);
+                    self.push(&push);
+                }
+            }
             Step::Delete(labels) => {
                 let set = label_set(labels);
                 let found = self.store.delete(&key(&set));
@@ -199,9 +236,7 @@ impl Twins {
 
     fn push(&mut self, push: &Push) {
         let at = Timestamp(self.clock);
-        feed(&mut self.staged, push);
-        let mode = if push.is_replace { Mode::Replace } else { Mode::Merge };
-        let outcome = self.store.push(&mut self.staged, mode, at);
+        let outcome = self.push_to_store(push, at);
         let set = label_set(&push.labels);
         let is_new = !self.state.groups.contains_key(&set);
         let after = self.state.after(push, at);
@@ -230,6 +265,27 @@ impl Twins {
         self.state.groups.entry(set).or_default().failed = at;
     }
 
+    fn push_to_store(&mut self, push: &Push, at: Timestamp) -> Result<(), Refusal> {
+        let shape = push.shape().map(|known| match self.shapes.iter().find(|(text, _)| *text == known) {
+            Some((_, shape)) => *shape,
+            None => {
+                self.shapes.push((known, BodyShape::unused()));
+                self.shapes.last().expect("one was just added").1
+            }
+        });
+        if let Some(shape) = shape {
+            let (text, ends) = written_values(push);
+            if self.store.repeat(&key(&label_set(&push.labels)), Repeat { shape, text: &text, ends: &ends }, at) {
+                self.repeated += 1;
+                return Ok(());
+            }
+        }
+        feed(&mut self.staged, push);
+        self.staged.set_shape(shape);
+        let mode = if push.is_replace { Mode::Replace } else { Mode::Merge };
+        self.store.push(&mut self.staged, mode, at)
+    }
+
     fn compare(&mut self) {
         self.store.verify();
         let verdict = self.state.check();
@@ -241,6 +297,7 @@ impl Twins {
             self.state.compare(&text(&snapshot));
             self.compare_details();
         }
+        self.compare_times();
         assert_eq!(self.store.group_count(), self.state.groups.len());
         assert_eq!(Usage { bytes: 0, ..self.store.usage() }, self.state.usage());
         let mut stored = Snapshot::default();
@@ -264,6 +321,19 @@ impl Twins {
 }
 
 impl Twins {
+    fn compare_times(&self) {
+        for (labels, group) in &self.state.groups {
+            let found = self.store.group(&key(labels)).expect("both have the same groups");
+            assert_eq!((found.pushed(), found.failed()), (group.pushed, group.failed), "{labels:?}");
+            let snapshot = found.snapshot();
+            let found = snapshot.families.iter().map(|family| (family.name(), family.written()));
+            let found: BTreeMap<_, _> = found.filter(|(name, _)| !RESERVED_NAMES.contains(name)).collect();
+            let expected: BTreeMap<_, _> =
+                group.families.iter().map(|(name, family)| (&**name, family.written)).collect();
+            assert_eq!(found, expected, "{labels:?}");
+        }
+    }
+
     fn compare_details(&self) {
         for group in self.state.groups.values() {
             for (name, family) in &group.families {
@@ -281,9 +351,16 @@ impl Twins {
 }
 
 impl Push {
+    /// What the body says but for its values, if it is one that may be recognized.
+    fn shape(&self) -> Option<String> {
+        let mut push = Self { labels: Labels::new(), is_replace: false, ..self.clone() };
+        push.families.iter_mut().flat_map(|family| &mut family.metrics).for_each(|(_, value)| *value = 0);
+        (!self.is_whole && !self.has_timestamp).then(|| format!("{push:?}"))
+    }
+
     /// What even an unchecked store refuses: metrics of a whole body that cannot be written as lines.
     fn check_writable(&self) -> Result<(), String> {
-        let is_reserved = |family: &&PushedFamily| super::staged::RESERVED_NAMES.contains(&&*family.name);
+        let is_reserved = |family: &&PushedFamily| RESERVED_NAMES.contains(&&*family.name);
         let mut metrics = self.families.iter().filter(|family| !is_reserved(family)).flat_map(|family| &family.metrics);
         match metrics.find(|(labels, _)| labels.iter().any(|(name, _)| name.starts_with("__"))) {
             Some((labels, _)) if self.is_whole => Err(format!("reserved label in {labels:?}")),
@@ -303,8 +380,8 @@ impl State {
             group.families.clear();
         }
         for family in push.families.iter().filter(|family| push.is_whole || !family.metrics.is_empty()) {
-            if !super::staged::RESERVED_NAMES.contains(&&*family.name) {
-                let merged = Family { has_details: push.is_whole, ..merged(family, &set) };
+            if !RESERVED_NAMES.contains(&&*family.name) {
+                let merged = Family { has_details: push.is_whole, written: at, ..merged(family, &set) };
                 group.families.insert(family.name.clone(), merged);
             }
         }
@@ -390,7 +467,7 @@ impl State {
         }
         for (labels, group) in &self.groups {
             for (at, time) in [group.pushed, group.failed].into_iter().enumerate() {
-                let name = super::staged::RESERVED_NAMES[at];
+                let name = RESERVED_NAMES[at];
                 let mut seconds = Vec::new();
                 crate::model::number::write(&mut seconds, time.seconds());
                 let seconds = String::from_utf8(seconds).expect("numbers are text");
@@ -479,7 +556,8 @@ fn merged(family: &PushedFamily, grouping: &LabelSet) -> Family {
         raw.insert(written, metrics.len());
         metrics.push((with_instance(&set), *value));
     }
-    Family { kind: family.kind, help: family.help.clone(), metrics, has_details: false }
+    let (help, written) = (family.help.clone(), Timestamp::default());
+    Family { kind: family.kind, help, metrics, has_details: false, written }
 }
 
 fn own_lines(at: usize, value: i64) -> String {

@@ -193,6 +193,12 @@ impl Pages {
         self.parts(catalog, entry).map(|(text, range)| &text[range])
     }
 
+    /// The text of a short entry of which it is known where it stands.
+    pub fn shared_text(&self, entry: Entry, home: Home) -> &[u8] {
+        let page = self.page(home.page);
+        &page.text[page.text.range(page.slot_of(entry, home.slot))]
+    }
+
     /// The same, held alive: it stays as it is, whatever becomes of the entry.
     pub fn pieces(&self, catalog: &Catalog, entry: Entry) -> impl Iterator<Item = Piece> {
         self.parts(catalog, entry).map(|(text, range)| Piece { text: Rc::clone(text), range })

@@ -19,7 +19,7 @@ use super::line::Overlay;
 use super::problem::{Problem, Problems};
 use crate::limits::STAGING_KEPT_BYTES_MAX;
 use crate::model::number;
-use crate::model::sample::{FamilyIx, Kind, Part, Sample, Sink};
+use crate::model::sample::{BodyShape, FamilyIx, Kind, Part, Sample, Sink};
 
 pub use lines::{LineNote, RESERVED_NAMES, Remark};
 pub(super) use lines::{Lines, StagedFamily};
@@ -28,7 +28,9 @@ pub(super) use lines::{Lines, StagedFamily};
 #[derive(Debug, Default)]
 pub struct Staged {
     key: GroupKey,
+    /// Good once the first family came, and the body is complete.
     pub(super) overlay: Overlay,
+    has_overlay: bool,
     pub(super) lines: Lines,
     compounds: Compounds,
     pub(super) details: StagedDetails,
@@ -41,6 +43,7 @@ pub struct Staged {
     /// A label name in the body is not classic.
     pub(super) has_quoted_labels: bool,
     pub(super) bounds: Bounds,
+    shape: Option<BodyShape>,
     hasher: RandomState,
     /// Working memory: the escaped label values of one metric.
     pub(super) escaped: Vec<u8>,
@@ -50,11 +53,18 @@ pub struct Staged {
 
 impl Staged {
     /// Starts a push to the group of these labels, which must be sorted by name, names distinct.
-    pub fn begin<'a>(&mut self, labels: impl Iterator<Item = (&'a str, &'a str)> + Clone) {
+    pub fn begin<'a>(&mut self, labels: impl Iterator<Item = (&'a str, &'a str)>) {
         self.clear();
         self.key.clear();
-        self.key.extend(labels.clone());
-        self.overlay.assign(labels);
+        self.key.extend(labels);
+        self.has_overlay = false;
+    }
+
+    /// Renders the labels of the group: many pushes end before they are asked for.
+    pub(super) fn lay_over(&mut self) {
+        if !std::mem::replace(&mut self.has_overlay, true) {
+            self.overlay.assign(&self.key);
+        }
     }
 
     /// Forgets the push; keeps the memory unless it was an unusual amount.
@@ -70,7 +80,18 @@ impl Staged {
         self.has_unwritable = false;
         self.has_timestamp = false;
         self.has_quoted_labels = false;
+        self.shape = None;
         self.bounds.clear();
+    }
+
+    /// Says what shape the body has, if that is known.
+    pub fn set_shape(&mut self, shape: Option<BodyShape>) {
+        self.shape = shape;
+    }
+
+    /// The shape of the body if what it said is nothing but lines, one for each sample and in their order.
+    pub(super) fn plain_shape(&self) -> Option<BodyShape> {
+        self.shape.filter(|_| self.lines.are_plain() && !self.has_quoted_names())
     }
 
     /// How many lines there are so far, as far as that is known.
@@ -91,6 +112,7 @@ impl Staged {
 
     /// The body is complete: writes out histograms and summaries, drops families that later ones replace.
     pub fn seal(&mut self) {
+        self.lay_over();
         self.lines.drop_repeated();
         let mut compounds = std::mem::take(&mut self.compounds);
         for metric in compounds.metrics() {
@@ -241,6 +263,7 @@ impl Staged {
 impl Sink for Staged {
     fn family(&mut self, family: FamilyIx, name: &str) {
         debug_assert_eq!(family.0 as usize, self.lines.families().len(), "families come in order");
+        self.lay_over();
         self.bounds.check_name(name);
         self.lines.add_family(name);
     }

@@ -95,6 +95,11 @@ fn step(random: &mut Random) -> Step {
             let value = (random.below(3) > 0).then(|| random.below(1000) as i64);
             Step::Own(random.below(3) as usize, value)
         }
+        23..=45 => {
+            // Nearly always that of the last push.
+            let [body, group] = [10, 3].map(|chance| if random.one_in(chance) { random.index(4) } else { 0 });
+            Step::Again { body, group, add: [0, 1, 100_000][random.index(3)] }
+        }
         _ => {
             let mut families = Vec::new();
             for name in NAMES {
@@ -217,7 +222,8 @@ fn long_random_runs_unchecked_agree_with_the_oracle() {
 }
 
 fn run(twins: fn() -> Twins, seeds: std::ops::Range<u64>) {
-    for seed in seeds {
+    let mut repeated = 0;
+    for seed in seeds.clone() {
         let mut random = Random::for_test(seed);
         let mut twins = twins();
         for _ in 0..250 {
@@ -227,7 +233,9 @@ fn run(twins: fn() -> Twins, seeds: std::ops::Range<u64>) {
                 twins.hold();
             }
         }
+        repeated += twins.repeated;
     }
+    assert!(repeated > 5 * seeds.count() as u64, "{repeated}");
 }
 
 /// Many groups and families, so that pages split, fill and merge.

@@ -28,8 +28,7 @@ impl Store {
         self.catalog.set_push_times(id, pushed, failed);
         let group = self.catalog.group(id);
         let mut overlay = Overlay::default();
-        let labels: Vec<_> = group.key.labels().collect();
-        overlay.assign(labels.iter().map(|(name, value)| (&**name, &**value)));
+        overlay.assign(&group.key);
         for (family, time) in [(FamilyId::PUSH_TIME, pushed), (FamilyId::FAILURE_TIME, failed)] {
             self.write_time(id, family, overlay.own_labels(), time.value);
         }

@@ -30,6 +30,7 @@ enum Fault<'a> {
 impl WholeSink for Staged {
     fn whole_family(&mut self, family: FamilyIx, name: &str, kind: Kind, help: Option<&[u8]>) {
         debug_assert_eq!(family.0 as usize, self.lines.families().len(), "families come in order");
+        self.lay_over();
         self.bounds.check_name(name);
         self.lines.add_whole_family(name, kind, help);
     }

@@ -25,6 +25,7 @@ mod pki;
 mod prefixes;
 mod prometheus;
 mod query;
+mod repeats;
 mod roundtrip;
 mod seeds;
 mod server;

@@ -18,7 +18,7 @@ pub enum Event {
     Kind(u32, Kind),
     /// [`Sink::help`].
     Help(u32, Vec<u8>),
-    /// [`Sink::sample`]: family, part, labels, value, token, timestamp.
+    /// [`Sink::sample`]: family, part, labels, value, the text that the token is written as, timestamp.
     Sample(u32, String, Vec<(String, String)>, String, String, Option<i64>),
 }
 
@@ -49,9 +49,17 @@ impl Sink for Recorder {
         // The store relies on this.
         assert!(label_text == plain || label_text.len() != plain.len(), "{label_text} for {plain}");
         let labels = labels.iter().map(|label| (label.name.to_owned(), label.value.to_owned())).collect();
+        let token = written(token.as_bytes(), value);
         let (part, value) = (format!("{part:?}"), format!("{value:?}"));
-        self.events.push(Event::Sample(family.0, part, labels, value, token.to_owned(), timestamp));
+        self.events.push(Event::Sample(family.0, part, labels, value, token, timestamp));
     }
+}
+
+/// How a value is shown. A token may reach the sink in this form already.
+fn written(token: &[u8], value: f64) -> String {
+    let mut out = Vec::new();
+    number::write_token(&mut out, token, value);
+    String::from_utf8(out).expect("numbers are written in ASCII")
 }
 
 /// What the fast parser must tell its sink about `body`, and the message it must end with, if any.
@@ -78,7 +86,13 @@ pub fn fast_parse(parser: &mut Parser, body: &[u8], names: Names, lens: &[usize]
     let mut rest = body;
     parser.reset(names);
     if lens == [body.len()] {
-        let result = parser.feed_whole(body, &mut recorder).and_then(|()| parser.finish(&mut recorder));
+        let result = if parser.recognize(body) {
+            parser.tell(&mut recorder);
+            Ok(())
+        } else {
+            parser.feed_whole(body, &mut recorder)
+        };
+        let result = result.and_then(|()| parser.finish(&mut recorder));
         return (recorder.events, result.map_err(|error| error.to_string()));
     }
     let mut result = Ok(());
@@ -445,7 +459,7 @@ impl Naive<'_> {
         }
         let timestamp = self.timestamp()?;
         let labels = line.labels.into_iter().map(|(name, value)| (name, escape(&value))).collect();
-        let token = String::from_utf8_lossy(&token).into_owned();
+        let token = written(&token, value);
         let (part, value) = (format!("{part:?}"), format!("{value:?}"));
         self.recorder.events.push(Event::Sample(*family as u32, part, labels, value, token, timestamp));
         Ok(())

@@ -4,12 +4,10 @@
 //! A shape is found by comparing all of a body but its values, which are read as always. So what it stands for is never
 //! in doubt, and whatever is not quite as before is left to the parser.
 
-use std::ops::Range;
-
 use crate::limits::{SHAPES_KEPT, SHAPES_MISSED_PER_TRY, SHAPES_TRIED_MAX};
 use crate::model::name::Names;
 use crate::model::number;
-use crate::model::sample::{FamilyIx, Kind, Label, Part, Sample, Sink};
+use crate::model::sample::{BodyShape, FamilyIx, Kind, Label, Part, Repeat, Sample, Sink};
 
 /// Longest value that is looked at, bytes; longer ones are left to the parser.
 const VALUE_BYTES_MAX: usize = 32;
@@ -46,9 +44,38 @@ struct Place {
     may_be_negative: bool,
 }
 
-/// One body and what it said.
+/// The values of one body.
 #[derive(Debug, Default)]
+struct Values {
+    numbers: Vec<f64>,
+    /// As the exposition has them, one behind the other.
+    text: Vec<u8>,
+    /// Where each of them ends in the text.
+    ends: Vec<u32>,
+}
+
+impl Values {
+    fn clear(&mut self) {
+        self.numbers.clear();
+        self.text.clear();
+        self.ends.clear();
+    }
+
+    fn push(&mut self, value: f64, token: &[u8]) {
+        self.numbers.push(value);
+        number::write_token(&mut self.text, token, value);
+        self.ends.push(self.text.len() as u32);
+    }
+
+    fn bytes(&self) -> usize {
+        self.numbers.capacity() * size_of::<f64>() + self.text.capacity() + self.ends.capacity() * size_of::<u32>()
+    }
+}
+
+/// One body and what it said.
+#[derive(Debug)]
 pub(super) struct Shape {
+    id: BodyShape,
     names: Names,
     /// Invariant: ends in LF.
     body: Vec<u8>,
@@ -62,8 +89,21 @@ pub(super) struct Shape {
 }
 
 impl Shape {
+    fn new() -> Self {
+        Self {
+            id: BodyShape::unused(),
+            names: Names::default(),
+            body: Vec::new(),
+            values: Vec::new(),
+            events: Vec::new(),
+            labels: Vec::new(),
+            words: String::new(),
+            is_unfit: false,
+        }
+    }
+
     fn begin(&mut self, body: &[u8], names: Names) {
-        self.names = names;
+        (self.id, self.names) = (BodyShape::unused(), names);
         self.body.clear();
         self.body.extend_from_slice(body);
         self.values.clear();
@@ -118,7 +158,7 @@ impl Shape {
     }
 
     /// Whether a body is this one but for its values, which are put into `found`: what they are and where they stand.
-    fn fits(&self, body: &[u8], names: Names, found: &mut Vec<(f64, Range<usize>)>) -> bool {
+    fn fits(&self, body: &[u8], names: Names, found: &mut Values) -> bool {
         if self.names != names {
             return false;
         }
@@ -129,7 +169,7 @@ impl Shape {
             let start = body.len() - rest.len();
             let Some(len) = rest.iter().take(VALUE_BYTES_MAX).position(|byte| *byte == b'\n') else { return false };
             match number::parse(&rest[..len]) {
-                Some(value) if value >= 0.0 || *may_be_negative => found.push((value, start..start + len)),
+                Some(value) if value >= 0.0 || *may_be_negative => found.push(value, &rest[..len]),
                 _ => return false,
             }
             (at, known) = (start + len, span.end as usize);
@@ -138,8 +178,9 @@ impl Shape {
     }
 
     /// Tells the sink what this body said, but with the values of another one.
-    fn tell<S: Sink>(&self, body: &[u8], values: &[(f64, Range<usize>)], sink: &mut S) {
-        let mut values = values.iter();
+    fn tell<S: Sink>(&self, values: &Values, sink: &mut S) {
+        let repeat = Repeat { shape: self.id, text: &values.text, ends: &values.ends };
+        let mut values = values.numbers.iter().zip(repeat.values());
         for event in &self.events {
             match *event {
                 Event::Family(family, name) => sink.family(family, name.of(&self.words)),
@@ -153,7 +194,7 @@ impl Shape {
                     }
                     let labels = &labels[..spans.len()];
                     let (value, token) = values.next().expect("each sample has its value");
-                    let token = str::from_utf8(&body[token.clone()]).expect("what reads as a number is ASCII");
+                    let token = str::from_utf8(token).expect("numbers are written in ASCII");
                     let (value, label_text) = (*value, label_text.of(&self.words));
                     sink.sample(Sample { family, part, labels, label_text, value, token, timestamp: None });
                 }
@@ -174,22 +215,33 @@ pub(super) struct Shapes {
     kept: Vec<Shape>,
     /// Bodies that were none of them, since one was: keeping what never comes again is work for nothing.
     missed: u64,
-    /// Working memory: the values of a body.
-    found: Vec<(f64, Range<usize>)>,
+    /// The values of the body that was recognized last.
+    found: Values,
 }
 
 impl Shapes {
-    /// Tells the sink what a body says, if its shape is known.
-    pub(super) fn tell<S: Sink>(&mut self, body: &[u8], names: Names, sink: &mut S) -> bool {
+    /// The shape of a body, if it is known.
+    pub(super) fn recognize(&mut self, body: &[u8], names: Names) -> Option<BodyShape> {
         let found = &mut self.found;
-        let Some(at) = self.kept.iter().rposition(|shape| shape.fits(body, names, found)) else { return false };
-        self.kept[at].tell(body, found, sink);
+        let at = self.kept.iter().rposition(|shape| shape.fits(body, names, found))?;
         if at + 1 < self.kept.len() {
             let shape = self.kept.remove(at);
             self.kept.push(shape);
         }
         self.missed = 0;
-        true
+        self.kept.last().map(|shape| shape.id)
+    }
+
+    /// The values of the body that was recognized last; none if one of them is less than what is written of it.
+    pub(super) fn repeat(&self, shape: BodyShape) -> Option<Repeat<'_>> {
+        let Values { numbers, text, ends } = &self.found;
+        let is_written_whole = |value: &f64| *value != 0.0 || value.is_sign_positive();
+        numbers.iter().all(is_written_whole).then_some(Repeat { shape, text, ends })
+    }
+
+    /// Tells the sink what the body that was recognized last says.
+    pub(super) fn tell<S: Sink>(&self, sink: &mut S) {
+        self.kept.last().expect("a shape was recognized").tell(&self.found, sink);
     }
 
     /// The shape of a body that is about to be read, to be given back by [`Shapes::end`]; none if it is not kept.
@@ -198,20 +250,23 @@ impl Shapes {
         if self.missed > SHAPES_TRIED_MAX && !self.missed.is_multiple_of(SHAPES_MISSED_PER_TRY) {
             return None;
         }
-        let mut shape = if self.kept.len() < SHAPES_KEPT { Shape::default() } else { self.kept.remove(0) };
+        let mut shape = if self.kept.len() < SHAPES_KEPT { Shape::new() } else { self.kept.remove(0) };
         shape.begin(body, names);
         Some(shape)
     }
 
-    /// A shape is complete.
-    pub(super) fn end(&mut self, shape: Shape) {
-        if !shape.is_unfit {
-            self.kept.push(shape);
+    /// A shape is complete; which it is, if it is kept.
+    pub(super) fn end(&mut self, shape: Shape) -> Option<BodyShape> {
+        if shape.is_unfit {
+            return None;
         }
+        let id = shape.id;
+        self.kept.push(shape);
+        Some(id)
     }
 
     pub(super) fn retained_bytes(&self) -> usize {
-        self.kept.iter().map(Shape::bytes).sum::<usize>() + self.found.capacity() * size_of::<(f64, Range<usize>)>()
+        self.kept.iter().map(Shape::bytes).sum::<usize>() + self.found.bytes()
     }
 }
 

@@ -1,6 +1,7 @@
 //! Delivers the pushes of a run, as the parsers of text and of protobuf would.
 
 use super::{Push, PushedFamily, escaped, label_set};
+use crate::model::number;
 use crate::model::sample::{FamilyIx, Kind, Label, Metric, MetricValue, Part, RawLabel, Sample, Sink, WholeSink};
 use crate::store::Staged;
 use crate::store::line::write_label;
@@ -52,18 +53,41 @@ pub fn feed(staged: &mut Staged, push: &Push) {
             staged.help(ix, help.as_bytes());
         }
     }
-    let mut order: Vec<(usize, usize)> = push
-        .families
-        .iter()
-        .enumerate()
-        .flat_map(|(family, pushed)| (0..pushed.metrics.len()).map(move |metric| (metric, family)))
-        .collect();
-    order.sort_by_key(|(metric, family)| if push.is_interleaved { (*metric, *family) } else { (*family, *metric) });
-    for (turn, (metric, family)) in order.into_iter().enumerate() {
+    for (turn, (metric, family)) in order(push).into_iter().enumerate() {
         let timestamp = (push.has_timestamp && turn == 0).then_some(0);
         feed_metric(staged, family, &push.families[family], metric, timestamp);
     }
     staged.seal();
+}
+
+/// Metrics and their families by number, in the order in which they come.
+fn order(push: &Push) -> Vec<(usize, usize)> {
+    let metrics =
+        |(family, pushed): (usize, &PushedFamily)| (0..pushed.metrics.len()).map(move |metric| (metric, family));
+    let mut order: Vec<_> = push.families.iter().enumerate().flat_map(metrics).collect();
+    order.sort_by_key(|(metric, family)| if push.is_interleaved { (*metric, *family) } else { (*family, *metric) });
+    order
+}
+
+/// The values of the samples as the exposition has them, one behind the other, and where each of them ends.
+pub fn written_values(push: &Push) -> (Vec<u8>, Vec<u32>) {
+    let (mut text, mut ends) = (Vec::new(), Vec::new());
+    for (metric, family) in order(push) {
+        let family = &push.families[family];
+        for _ in parts(family.kind) {
+            number::write(&mut text, family.metrics[metric].1 as f64);
+            ends.push(text.len() as u32);
+        }
+    }
+    (text, ends)
+}
+
+fn parts(kind: Kind) -> &'static [Part] {
+    match kind {
+        Kind::Histogram | Kind::GaugeHistogram => &[Part::Bucket(1.0), Part::Count],
+        Kind::Summary => &[Part::Count, Part::Quantile(0.5)],
+        _ => &[Part::Whole],
+    }
 }
 
 fn feed_metric(staged: &mut Staged, at: usize, family: &PushedFamily, metric: usize, timestamp: Option<i64>) {
@@ -75,12 +99,7 @@ fn feed_metric(staged: &mut Staged, at: usize, family: &PushedFamily, metric: us
     text.pop();
     let label_text = str::from_utf8(&text).expect("escaped text is text");
     let token = value.to_string();
-    let parts: &[Part] = match family.kind {
-        Kind::Histogram | Kind::GaugeHistogram => &[Part::Bucket(1.0), Part::Count],
-        Kind::Summary => &[Part::Count, Part::Quantile(0.5)],
-        _ => &[Part::Whole],
-    };
-    for part in parts {
+    for part in parts(family.kind) {
         staged.sample(Sample {
             family: FamilyIx(at as u32),
             part: *part,

@@ -118,6 +118,19 @@ impl Lines {
         self.has_quoted_names
     }
 
+    /// Whether all families have short lines that say all there is to know, in the order in which they came; and stay short
+    /// whatever their values are.
+    pub(super) fn are_plain(&self) -> bool {
+        let mut end = 0;
+        self.notes.is_empty()
+            && self.families.iter().all(|family| {
+                let [span] = &*family.spans else { return false };
+                let follows = std::mem::replace(&mut end, span.end) <= span.start;
+                let bytes_max = family.bytes + family.lines as usize * VALUE_BYTES_MAX;
+                follows && family.is_there() && family.metrics == family.lines && bytes_max <= ENTRY_SHARED_BYTES_MAX
+            })
+    }
+
     /// What there is to know about lines.
     pub(super) fn notes(&self) -> &[(FamilyIx, LineNote)] {
         &self.notes
