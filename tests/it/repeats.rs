@@ -10,8 +10,8 @@ use crate::server::Server;
 use crate::wire;
 
 /// How many templates of bodies there are, and how many pushes of each.
-const TEMPLATES: usize = 60;
-const PUSHES: usize = 12;
+const TEMPLATES: usize = 120;
+const PUSHES: usize = 8;
 
 const VALUES: [&str; 12] =
     ["0", "1", "-1", "-0", "17.5", "1e3", "123456789", "+Inf", "NaN", "0.10", "1e-9", "00000000000000000000000001"];
@@ -21,7 +21,8 @@ fn template(random: &mut Random) -> String {
     let mut heads = Vec::new();
     let mut samples = Vec::new();
     for name in ["m_a", "m_b", "m_c", "m_h", "push_time_seconds"] {
-        if !random.one_in(2) || (name == "m_h" && !random.one_in(3)) {
+        let one_of = if name.starts_with("m_h") || name.starts_with("push") { 6 } else { 2 };
+        if !random.one_in(one_of) {
             continue;
         }
         if random.one_in(2) {
@@ -33,7 +34,8 @@ fn template(random: &mut Random) -> String {
             continue;
         }
         heads.push(format!("# TYPE {name} {}\n", if name == "m_c" { "counter" } else { "gauge" }));
-        for at in 0..random.below(3) {
+        let count = if random.one_in(8) { 0 } else { 1 + random.below(2) };
+        for at in 0..count {
             let labels =
                 random.pick(&["", "{x=\"#\"}", "{x=\"#\",job=\"no\"}", "{y=\"#\", x=\"\\\"\" , }", "{zz=\"} #\"}"]);
             samples.push(format!("{name}{} @\n", labels.replace('#', &at.to_string())));
