@@ -211,8 +211,8 @@ fn numbers(tokens: &'static [&'static str]) -> Box<dyn FnMut()> {
         out.clear();
         for token in tokens {
             let token = black_box(token.as_bytes());
-            let value = number::parse(token).expect("the tokens here are numbers");
-            number::write_token(&mut out, token, value);
+            let number = number::read(token).expect("the tokens here are numbers");
+            number::write_token(&mut out, token, number);
         }
         black_box(&out);
     })

@@ -12,6 +12,7 @@ mod labels;
 mod line;
 #[cfg(any(test, feature = "fuzz"))]
 pub mod naive;
+mod run;
 mod shape;
 #[cfg(test)]
 mod tests;
@@ -23,6 +24,7 @@ use crate::model::name::Names;
 use crate::model::sample::{BodyShape, Repeat, Sink};
 use cursor::{Cursor, Scratch};
 use line::Body;
+use run::Run;
 use shape::{Noted, Shapes};
 
 /// Reads one body after the other. After an error only [`Parser::reset`] makes sense.
@@ -124,7 +126,7 @@ impl Parser {
     pub fn finish<S: Sink>(&mut self, sink: &mut S) -> Result<(), ParseError> {
         let tail = std::mem::take(&mut self.tail);
         self.lines += 1;
-        let result = self.line(&tail, str::from_utf8(&tail).ok(), &mut Noted::plain(sink));
+        let result = self.line(&tail, str::from_utf8(&tail).ok(), &mut Run::default(), &mut Noted::plain(sink));
         self.tail = tail;
         self.tail.clear();
         result
@@ -133,22 +135,28 @@ impl Parser {
     fn complete_lines<S: Sink>(&mut self, lines: &[u8], sink: &mut Noted<'_, S>) -> Result<(), ParseError> {
         // Checked once for all of them; if it is not UTF-8 as a whole, each token is checked by itself.
         let text = str::from_utf8(lines).ok();
-        let mut start = 0;
+        let (mut start, mut run) = (0, Run::default());
         for lf in memchr::memchr_iter(b'\n', lines) {
             self.lines += 1;
             if lf - start > LINE_BYTES_MAX {
                 return Err(self.error(Reason::LineTooLong));
             }
             sink.line_end = lf;
-            self.line(&lines[start..=lf], text.map(|text| &text[start..=lf]), sink)?;
+            self.line(&lines[start..=lf], text.map(|text| &text[start..=lf]), &mut run, sink)?;
             start = lf + 1;
         }
         Ok(())
     }
 
-    fn line<S: Sink>(&mut self, line: &[u8], text: Option<&str>, sink: &mut Noted<'_, S>) -> Result<(), ParseError> {
+    fn line<'a, S: Sink>(
+        &mut self,
+        line: &'a [u8],
+        text: Option<&'a str>,
+        run: &mut Run<'a>,
+        sink: &mut Noted<'_, S>,
+    ) -> Result<(), ParseError> {
         let scratch = Scratch::new(&mut self.scratch);
-        let result = self.body.line(Cursor::new(line, text), scratch, sink);
+        let result = self.body.line(Cursor::new(line, text), scratch, run, sink);
         result.map_err(|reason| self.error(*reason))
     }
 

@@ -1,15 +1,28 @@
 //! How numbers are read (SPEC 3.3) and written (SPEC 7.5): Go's `strconv` rules, to the last digit.
 
-use smallvec::SmallVec;
+/// A number that was read.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Number {
+    /// What it is.
+    pub value: f64,
+    /// Whether its token is known to be what [`write`] would write.
+    pub is_canonical: bool,
+}
 
 /// Reads a number as a sample value, `le` or `quantile` may be written; `None` if it is not one.
 ///
 /// Decimal digits with optional sign, point and exponent; `inf` or `infinity` in any case with optional sign; `nan`
 /// in any case without sign. Values beyond the double range are not numbers; underflow gives zero.
+pub fn read(token: &[u8]) -> Option<Number> {
+    read_decimal(token).or_else(|| Some(Number { value: read_any(token)?, is_canonical: false }))
+}
+
+/// The value of what [`read`] reads.
 pub fn parse(token: &[u8]) -> Option<f64> {
-    if let Some(value) = short_decimal(token) {
-        return Some(value);
-    }
+    read(token).map(|number| number.value)
+}
+
+fn read_any(token: &[u8]) -> Option<f64> {
     let value: f64 = str::from_utf8(token).ok()?.parse().ok()?;
     if value.is_finite() {
         return Some(value);
@@ -23,10 +36,11 @@ pub fn parse(token: &[u8]) -> Option<f64> {
     spelled_out.then_some(value)
 }
 
-/// Reads plain decimals of up to 15 digits, which most numbers are, at a fraction of the general reader's cost. Such
-/// digits and the power of ten are exact as doubles, so the one division rounds correctly (W. D. Clinger, 1990).
+/// Reads plain decimals of up to 15 digits, which most numbers are, at a fraction of the general reader's cost; `None` for
+/// all others. Such digits and the power of ten are exact as doubles, so the one division rounds correctly (W. D. Clinger,
+/// 1990), and so many digits always survive a double.
 #[inline]
-fn short_decimal(token: &[u8]) -> Option<f64> {
+pub fn read_decimal(token: &[u8]) -> Option<Number> {
     const POWERS: [f64; 16] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15];
     let (is_negative, unsigned) = match token {
         [b'-', unsigned @ ..] => (true, unsigned),
@@ -44,13 +58,21 @@ fn short_decimal(token: &[u8]) -> Option<f64> {
             _ => return None,
         }
     }
+    let integer_len = point.unwrap_or(unsigned.len());
     let fraction_len = point.map_or(0, |at| unsigned.len() - at - 1);
-    let digit_count = unsigned.len() - usize::from(point.is_some());
+    let digit_count = integer_len + fraction_len;
     if digit_count == 0 || digit_count > 15 {
         return None;
     }
     let value = digits as f64 / POWERS[fraction_len];
-    Some(if is_negative { -value } else { value })
+    // From 1e-4 to below 1e6, without needless zeros.
+    let is_canonical = (1..=6).contains(&integer_len)
+        && (integer_len == 1 || unsigned[0] != b'0')
+        && match point {
+            None => digits > 0 || !is_negative,
+            Some(_) => fraction_len > 0 && unsigned.last() != Some(&b'0') && value >= 1e-4,
+        };
+    Some(Number { value: if is_negative { -value } else { value }, is_canonical })
 }
 
 /// Writes `value` with the fewest digits that read back to the same double; exponent form below 1e-4 and from 1e6.
@@ -66,19 +88,19 @@ pub fn write(out: &mut Vec<u8>, value: f64) {
     }
 }
 
-/// Writes the value of a token: the token itself where it is already in the form of [`write`], which most are.
-pub fn write_token(out: &mut Vec<u8>, token: &[u8], value: f64) {
-    if is_canonical(token) {
+/// Writes a number that was read from this token: the token itself where that is canonical, as most are.
+pub fn write_token(out: &mut Vec<u8>, token: &[u8], number: Number) {
+    if number.is_canonical {
         out.extend_from_slice(token);
     } else {
-        write(out, value);
+        write(out, number.value);
     }
 }
 
 fn write_finite(out: &mut Vec<u8>, value: f64) {
-    let mut buffer = ryu::Buffer::new();
-    let (digits, exponent) = decimal(buffer.format_finite(value.abs()));
-    let digits = digits.as_slice();
+    let (mut buffer, mut digits) = (ryu::Buffer::new(), [0; DIGITS_MAX]);
+    let (len, exponent) = decimal(buffer.format_finite(value.abs()), &mut digits);
+    let digits = &digits[..len];
     if value < 0.0 {
         out.push(b'-');
     }
@@ -121,11 +143,15 @@ fn write_exponent(out: &mut Vec<u8>, digits: &[u8], exponent: i32) {
     out.push(b'0' + (magnitude % 10) as u8);
 }
 
-/// The significant digits of a positive number in ryu's notation, without zeros at either end, and the power of ten
-/// of the first one.
-fn decimal(text: &str) -> (SmallVec<[u8; 24]>, i32) {
-    let mut digits = SmallVec::new();
+/// All that ryu writes is no longer than this, so that digits are no more.
+const DIGITS_MAX: usize = size_of::<ryu::Buffer>();
+
+/// The significant digits of a positive number in ryu's notation, without zeros at either end: how many there are, and the
+/// power of ten of the first one.
+fn decimal(text: &str, digits: &mut [u8; DIGITS_MAX]) -> (usize, i32) {
     let (mut power, mut leading_zeros, mut point) = (0, 0, None);
+    // How many digits there are, with zeros at the end and without.
+    let (mut len, mut significant) = (0, 0);
     for (at, byte) in text.bytes().enumerate() {
         match byte {
             b'.' => point = Some(at),
@@ -134,35 +160,17 @@ fn decimal(text: &str) -> (SmallVec<[u8; 24]>, i32) {
                 point = point.or(Some(at));
                 break;
             }
-            b'0' if digits.is_empty() => leading_zeros += 1,
-            digit => digits.push(digit),
+            b'0' if len == 0 => leading_zeros += 1,
+            digit => {
+                digits[len] = digit;
+                len += 1;
+                if digit != b'0' {
+                    significant = len;
+                }
+            }
         }
     }
-    while digits.last() == Some(&b'0') {
-        digits.pop();
-    }
-    (digits, power + point.unwrap_or(text.len()) as i32 - 1 - leading_zeros)
-}
-
-/// Whether a token that reads as a number is already written as [`write`] would: a plain decimal below 1e6 and not
-/// below 1e-4, without needless zeros, with at most 15 significant digits (which always survive a double).
-fn is_canonical(token: &[u8]) -> bool {
-    let unsigned = token.strip_prefix(b"-").unwrap_or(token);
-    let integer_len = unsigned.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    let (integer, rest) = unsigned.split_at(integer_len);
-    let integer_is_canonical = match integer {
-        [] => false,
-        [b'0'] => true,
-        [first, ..] => *first != b'0' && integer.len() <= 6,
-    };
-    let Some((b'.', fraction)) = rest.split_first() else {
-        return integer_is_canonical && rest.is_empty() && token != b"-0";
-    };
-    let fraction_is_canonical = fraction.iter().all(u8::is_ascii_digit)
-        && fraction.last().is_some_and(|last| *last != b'0')
-        && integer.len() + fraction.len() <= 15
-        && (integer != b"0" || !fraction.starts_with(b"0000"));
-    integer_is_canonical && fraction_is_canonical
+    (significant, power + point.unwrap_or(text.len()) as i32 - 1 - leading_zeros)
 }
 
 #[cfg(test)]
@@ -265,11 +273,10 @@ mod tests {
             ["", ".", ".0", ".1", ".10", ".0001", ".00001", ".000", ".123456789", ".12345678901234", ".5e1"];
         for (integer, fraction) in integers.iter().flat_map(|i| fractions.iter().map(move |f| (i, f))) {
             let token = format!("{integer}{fraction}");
-            let Some(value) = parse(token.as_bytes()) else { continue };
-            if is_canonical(token.as_bytes()) {
-                canonical += 1;
-                assert_eq!(written(value), token);
-            }
+            let Some(number) = read(token.as_bytes()) else { continue };
+            let has_few_digits = token.bytes().filter(u8::is_ascii_digit).count() <= 15;
+            assert_eq!(number.is_canonical, has_few_digits && written(number.value) == token, "{token}");
+            canonical += u32::from(number.is_canonical);
         }
         assert!(canonical > 20, "{canonical}");
     }

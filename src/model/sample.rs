@@ -125,14 +125,27 @@ pub struct Sample<'a> {
     pub part: Part,
     /// Its labels in the order written, names distinct, without `quantile` in a summary and `le` in a histogram.
     pub labels: &'a [Label<'a>],
-    /// What stands between the braces, if that is known; else empty.
+    /// What stands between the braces, up to the last label's closing quote, if that is known; else empty.
     pub label_text: &'a str,
+    /// Whether this and the sample before, as written, differ in nothing but label values and what follows the labels: family,
+    /// names of labels, and how the label text is laid out are the same.
+    pub is_alike: bool,
     /// Its value.
     pub value: f64,
     /// The value's token as it came, or as the exposition has it; it parses to `value`. Empty if the value was not written as text.
     pub token: &'a str,
+    /// Whether the token is known to be how the exposition has the value.
+    pub is_canonical: bool,
     /// Milliseconds since the epoch, if the line has a timestamp.
     pub timestamp: Option<i64>,
+}
+
+impl<'a> Sample<'a> {
+    /// A sample of which nothing is known as text, without timestamp.
+    pub fn new(family: FamilyIx, part: Part, labels: &'a [Label<'a>], value: f64) -> Self {
+        let (label_text, token, is_alike, is_canonical) = ("", "", false, false);
+        Self { family, part, labels, label_text, is_alike, value, token, is_canonical, timestamp: None }
+    }
 }
 
 /// A label pair of a whole metric, as a message states it: any bytes, in any order, names not necessarily distinct.

@@ -98,16 +98,7 @@ mod tests {
         staged.kind(FamilyIx(0), kind);
         let labels: Vec<_> = labels.iter().map(|(name, value)| Label { name, value }).collect();
         let part = if kind == Kind::Histogram { Part::Bucket(1.0) } else { Part::Whole };
-        let family = FamilyIx(0);
-        staged.sample(Sample {
-            family,
-            part,
-            labels: &labels,
-            label_text: "",
-            value: 1.0,
-            token: "1",
-            timestamp: None,
-        });
+        staged.sample(Sample::new(FamilyIx(0), part, &labels, 1.0));
         staged.check_bounds().map_err(|reached| reached.limit)
     }
 
@@ -145,10 +136,9 @@ mod tests {
             staged.kind(FamilyIx(0), kind);
             for at in 0..5 {
                 assert_eq!(staged.check_bounds().is_ok(), at <= kept, "{kind:?} {at}");
-                let family = FamilyIx(0);
                 let value = at.to_string();
                 let labels = if kind == Kind::Gauge { &[Label { name: "l", value: &value }][..] } else { &[] };
-                staged.sample(Sample { family, part, labels, label_text: "", value: 1.0, token: "1", timestamp: None });
+                staged.sample(Sample::new(FamilyIx(0), part, labels, 1.0));
             }
         }
     }

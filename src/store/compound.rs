@@ -141,7 +141,7 @@ impl Compounds {
         let start = self.words.len();
         self.words.extend_from_slice(&self.scratch);
         let identity = start..self.words.len();
-        self.has_quoted_labels |= overlay.write_merged(&mut self.words, labels, "");
+        self.has_quoted_labels |= overlay.write_merged(&mut self.words, labels);
         let labels = identity.end..self.words.len();
         let at = self.metrics.len();
         self.metrics.push(Metric { family, identity, labels, first: NONE, last: NONE, sum: 0.0, count: 0.0 });

@@ -5,6 +5,7 @@
 //! equal series have equal bytes. Nothing here knows groups or pages.
 
 use std::cmp::Ordering;
+use std::ops::Range;
 
 use memchr::{memchr, memrchr};
 use smallvec::SmallVec;
@@ -12,7 +13,8 @@ use smallvec::SmallVec;
 use super::key::GroupKey;
 use crate::model::escape::{write_label_value, write_name};
 use crate::model::name::is_classic_metric_name;
-use crate::model::sample::{Kind, Label};
+use crate::model::order;
+use crate::model::sample::{Kind, Label, Sample};
 
 /// The label that every series carries, empty unless pushed (SPEC 5.3).
 const INSTANCE: &str = "instance";
@@ -23,8 +25,22 @@ pub struct Overlay {
     /// Every label as `name="value",`, sorted by name.
     text: Vec<u8>,
     names: Vec<u8>,
-    labels: SmallVec<[OverlayLabel; 8]>,
+    labels: Vec<OverlayLabel>,
     has_quoted_names: bool,
+    /// How the label set of the sample before was put together, if from the text of its labels.
+    is_planned: bool,
+    steps: Vec<Step>,
+    /// Where begins what comes behind all steps.
+    behind: usize,
+}
+
+/// A part of a label set.
+#[derive(Debug)]
+struct Step {
+    /// What the overlay has in front, as a range of its text.
+    before: Range<usize>,
+    /// Labels of the sample that follow each other in its text.
+    labels: Range<usize>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -42,6 +58,7 @@ impl Overlay {
         self.names.clear();
         self.labels.clear();
         self.has_quoted_names = false;
+        self.is_planned = false;
         let mut has_instance = false;
         for (name, value) in key.labels() {
             if !has_instance && *name >= *INSTANCE {
@@ -63,6 +80,7 @@ impl Overlay {
     }
 
     /// Whether the group has a label of this name.
+    #[inline(never)]
     pub fn has(&self, name: &str) -> bool {
         (0..self.labels.len()).any(|at| self.name(at) == name.as_bytes() && !self.labels[at].is_default)
     }
@@ -102,25 +120,87 @@ impl Overlay {
     }
 
     /// Writes the final label set of a sample: its labels and the group's, sorted by name, the group's winning. Whether
-    /// a name of the sample's labels is quoted. `text` is how the labels were written, if that is known.
-    pub fn write_merged(&self, out: &mut Vec<u8>, labels: &[Label<'_>], text: &str) -> bool {
-        let has_quoted_names = if !labels.windows(2).all(|pair| pair[0].name < pair[1].name) {
-            self.write_sorted(out, &sorted_by_name(labels))
-        } else if is_final(labels, text) {
-            self.write_final(out, labels, text.as_bytes());
-            false
-        } else {
-            self.write_sorted(out, labels)
-        };
-        if out.last() == Some(&b',') {
-            out.pop();
-        }
+    /// a name of the sample's labels is quoted.
+    pub fn write_merged(&self, out: &mut Vec<u8>, labels: &[Label<'_>]) -> bool {
+        let mut has_quoted_names = false;
+        let sorted = sorted_by_name(labels);
+        let behind = self.merge(&sorted, |before, label, gives_way| {
+            out.extend_from_slice(&self.text[before]);
+            if !gives_way {
+                has_quoted_names |= write_label(out, label);
+            }
+        });
+        out.extend_from_slice(&self.text[behind..]);
+        drop_comma(out);
         has_quoted_names
     }
 
-    /// Walks over sorted labels. `visit` gets what the overlay has in front of each, the label, and whether it gives way to
-    /// the overlay's own, which is the end of that then. What the overlay has behind them all.
-    fn merge(&self, labels: &[Label<'_>], mut visit: impl FnMut(&[u8], &Label<'_>, bool)) -> &[u8] {
+    /// Does what [`Overlay::write_merged`] does, in as few pieces as the overlay leaves of the label text if that is final.
+    pub fn write_sample(&mut self, out: &mut Vec<u8>, sample: &Sample<'_>) -> bool {
+        let Sample { labels, label_text, is_alike, .. } = *sample;
+        if !is_alike {
+            self.plan(labels, label_text);
+        }
+        if !self.is_planned {
+            return self.write_merged(out, labels);
+        }
+        let start = out.len();
+        self.write_planned(out, labels, label_text.as_bytes());
+        debug_assert!(self.is_merged(&out[start..], labels), "{} {label_text}", out[start..].escape_ascii());
+        false
+    }
+
+    fn is_merged(&self, written: &[u8], labels: &[Label<'_>]) -> bool {
+        let mut merged = Vec::new();
+        self.write_merged(&mut merged, labels);
+        merged == written
+    }
+
+    /// Finds out how to put together labels of these names, if they are sorted and their text is final.
+    #[inline(never)]
+    fn plan(&mut self, labels: &[Label<'_>], text: &str) {
+        self.is_planned = are_sorted(labels) && is_final(labels, text);
+        if !self.is_planned {
+            return;
+        }
+        let mut steps = std::mem::take(&mut self.steps);
+        steps.clear();
+        let mut at = 0;
+        self.behind = self.merge(labels, |before, _, gives_way| {
+            match steps.last_mut() {
+                Some(Step { labels, .. }) if before.is_empty() && labels.end == at => labels.end += 1,
+                _ => steps.push(Step { before, labels: at..at + usize::from(!gives_way) }),
+            }
+            at += 1;
+        });
+        self.steps = steps;
+    }
+
+    fn write_planned(&self, out: &mut Vec<u8>, labels: &[Label<'_>], text: &[u8]) {
+        // Up to which label, and to which place in the text.
+        let (mut label, mut at) = (0, 0);
+        let mut skip_to = |end: usize| {
+            at += labels[label..end].iter().map(written_len).sum::<usize>();
+            label = end;
+            at
+        };
+        for Step { before, labels } in &self.steps {
+            out.extend_from_slice(&self.text[before.clone()]);
+            let (start, end) = (skip_to(labels.start), skip_to(labels.end));
+            out.extend_from_slice(&text[start..end.min(text.len())]);
+            // There is no comma behind the last one yet.
+            if end > text.len() {
+                out.push(b',');
+            }
+        }
+        out.extend_from_slice(&self.text[self.behind..]);
+        drop_comma(out);
+    }
+
+    /// Walks over labels sorted by name. `visit` gets what the overlay has in front of each, as a range of its text, the label,
+    /// and whether it gives way to the overlay's own, which is the end of that range then. Where begins what the overlay has
+    /// behind them all.
+    fn merge(&self, labels: &[Label<'_>], mut visit: impl FnMut(Range<usize>, &Label<'_>, bool)) -> usize {
         let mut next = 0;
         for label in labels {
             let start = self.text_start(next);
@@ -134,45 +214,21 @@ impl Overlay {
             }
             let is_own = next < self.labels.len() && order == Ordering::Equal;
             let gives_way = is_own && !self.labels[next].is_default;
-            visit(&self.text[start..self.text_start(next + usize::from(gives_way))], label, gives_way);
+            visit(start..self.text_start(next + usize::from(gives_way)), label, gives_way);
             next += usize::from(is_own);
         }
-        &self.text[self.text_start(next)..]
+        self.text_start(next)
     }
+}
 
-    /// Writes sorted labels whose text is final, in as few pieces as the overlay leaves of it.
-    fn write_final(&self, out: &mut Vec<u8>, labels: &[Label<'_>], text: &[u8]) {
-        // Where the label at hand begins in the text, and the piece that it belongs to.
-        let (mut at, mut piece) = (0, 0);
-        let behind = self.merge(labels, |before, label, gives_way| {
-            if !before.is_empty() {
-                out.extend_from_slice(&text[piece..at]);
-                out.extend_from_slice(before);
-                piece = at;
-            }
-            at += written_len(label);
-            if gives_way {
-                piece = at;
-            }
-        });
-        // There is no comma behind the last one yet.
-        if piece < text.len() {
-            out.extend_from_slice(&text[piece..]);
-            out.push(b',');
-        }
-        out.extend_from_slice(behind);
-    }
+fn are_sorted(labels: &[Label<'_>]) -> bool {
+    labels.windows(2).all(|pair| pair[0].name < pair[1].name)
+}
 
-    fn write_sorted(&self, out: &mut Vec<u8>, labels: &[Label<'_>]) -> bool {
-        let mut has_quoted_names = false;
-        let behind = self.merge(labels, |before, label, gives_way| {
-            out.extend_from_slice(before);
-            if !gives_way {
-                has_quoted_names |= write_label(out, label);
-            }
-        });
-        out.extend_from_slice(behind);
-        has_quoted_names
+/// Takes away the comma behind the last label.
+fn drop_comma(out: &mut Vec<u8>) {
+    if out.last() == Some(&b',') {
+        out.pop();
     }
 }
 
@@ -190,7 +246,9 @@ fn written_len(label: &Label<'_>) -> usize {
 /// Labels in the order of their names.
 pub fn sorted_by_name<'a>(labels: &[Label<'a>]) -> SmallVec<[Label<'a>; 16]> {
     let mut sorted: SmallVec<[Label<'a>; 16]> = SmallVec::from_slice(labels);
-    sorted.sort_unstable_by_key(|label| label.name);
+    if !are_sorted(labels) {
+        order::sort_by_key(&mut sorted, |label| label.name);
+    }
     sorted
 }
 
@@ -289,6 +347,7 @@ pub fn lines<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> impl Iterator<Item =
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::sample::{FamilyIx, Part};
 
     fn merged(grouping: &[(&str, &str)], labels: &[(&str, &str)]) -> String {
         let mut overlay = Overlay::default();
@@ -298,13 +357,15 @@ mod tests {
         labels.iter().for_each(|label| _ = write_label(&mut text, label));
         text.pop();
         let text = str::from_utf8(&text).unwrap();
-        let [unknown, known] = ["", text].map(|text| {
+        let plain = Sample::new(FamilyIx(0), Part::Whole, &labels, 1.0);
+        let mut written = |label_text: &str, is_alike: bool| {
             let mut out = Vec::new();
-            overlay.write_merged(&mut out, &labels, text);
+            overlay.write_sample(&mut out, &Sample { label_text, is_alike, ..plain });
             String::from_utf8(out).unwrap()
-        });
-        assert_eq!(known, unknown, "{text}");
-        known
+        };
+        let unknown = written("", false);
+        assert_eq!([written(text, false), written(text, true)], [&*unknown; 2], "{text}");
+        unknown
     }
 
     #[test]

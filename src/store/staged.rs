@@ -18,7 +18,7 @@ use super::key::GroupKey;
 use super::line::Overlay;
 use super::problem::{Problem, Problems};
 use crate::limits::STAGING_KEPT_BYTES_MAX;
-use crate::model::number;
+use crate::model::number::{self, Number};
 use crate::model::sample::{BodyShape, FamilyIx, Kind, Part, Sample, Sink};
 
 pub use lines::{LineNote, RESERVED_NAMES, Remark};
@@ -216,7 +216,7 @@ impl Staged {
         self.series.add(hash);
     }
 
-    /// A metric of one line. Without a token its value is written anew.
+    /// A metric of one line.
     pub(super) fn push_line(&mut self, sample: &Sample<'_>) {
         let Self { overlay, lines, bounds, .. } = self;
         let label_bytes: usize = sample.labels.iter().map(|label| 2 * label.name.len() + label.value.len() + 6).sum();
@@ -224,14 +224,11 @@ impl Staged {
         let opening_bytes = lines.family(sample.family).opening_bytes();
         let (out, start, _, opening) = lines.begin_line(sample.family, opening_bytes + label_bytes + overlay.len());
         out.extend_from_slice(opening);
-        self.has_quoted_labels |= overlay.write_merged(out, sample.labels, sample.label_text);
+        self.has_quoted_labels |= overlay.write_sample(out, sample);
         let labels = start + opening_bytes..out.len();
         out.extend_from_slice(b"} ");
-        if sample.token.is_empty() {
-            number::write(out, sample.value);
-        } else {
-            number::write_token(out, sample.token.as_bytes(), sample.value);
-        }
+        let Sample { token, value, is_canonical, .. } = *sample;
+        number::write_token(out, token.as_bytes(), Number { value, is_canonical });
         out.push(b'\n');
 
         let mut hasher = self.hasher.build_hasher();

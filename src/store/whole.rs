@@ -79,13 +79,10 @@ impl Staged {
         let mut merged = std::mem::take(&mut self.merged);
         merged.clear();
         if metric.detail.is_some() || !matches!(metric.value, MetricValue::Number(_)) {
-            self.has_quoted_labels |= self.overlay.write_merged(&mut merged, labels, "");
+            self.has_quoted_labels |= self.overlay.write_merged(&mut merged, labels);
         }
         match metric.value {
-            MetricValue::Number(value) => {
-                let (part, label_text, token, timestamp) = (Part::Whole, "", "", None);
-                self.push_line(&Sample { family, part, labels, label_text, value, token, timestamp });
-            }
+            MetricValue::Number(value) => self.push_line(&Sample::new(family, Part::Whole, labels, value)),
             MetricValue::Summary { quantiles, sum, count } => {
                 self.write_parts(family, &merged, quantiles, sum, count as f64);
             }
@@ -180,7 +177,7 @@ fn shown_labels(overlay: &Overlay, raw: &[RawLabel<'_>]) -> Vec<u8> {
         .collect();
     let labels: Vec<_> = texts.iter().map(|(name, value)| Label { name, value }).collect();
     let mut out = Vec::new();
-    overlay.write_merged(&mut out, &labels, "");
+    overlay.write_merged(&mut out, &labels);
     out
 }
 

@@ -6,10 +6,10 @@ use super::line::Body;
 use crate::model::sample::{FamilyIx, Kind, Sink};
 
 impl Body {
-    pub(super) fn comment<'a, S: Sink>(
+    pub(super) fn comment<'a: 's, 's, S: Sink>(
         &mut self,
         cursor: &mut Cursor<'a>,
-        scratch: &mut Scratch<'a>,
+        scratch: &mut Scratch<'s>,
         sink: &mut S,
     ) -> Parsed<()> {
         cursor.step();

@@ -3,6 +3,8 @@
 //! Does not know families or what a token is for. Tokens borrow from the line; only a name with escapes, or one
 //! glued together from a bare and a quoted part, is put together in the scratch buffer.
 
+use crate::model::number::{self, Number};
+
 use super::error::{Parsed, QuotedPart, Reason, Token, end_of_input};
 
 const METRIC_FIRST: u8 = 1;
@@ -87,6 +89,12 @@ impl<'a> Cursor<'a> {
         Self { line, text, at: 0 }
     }
 
+    /// The whole line as text, if it is UTF-8.
+    #[inline]
+    pub(super) fn text(&self) -> Option<&'a str> {
+        self.text
+    }
+
     #[inline]
     pub(super) fn peek(&self) -> Parsed<u8> {
         self.line.get(self.at).copied().ok_or_else(end_of_input)
@@ -98,16 +106,16 @@ impl<'a> Cursor<'a> {
         self.at += 1;
     }
 
-    /// Where it stands, for [`Cursor::text_from`].
+    /// Where it stands in the line.
     #[inline]
     pub(super) fn place(&self) -> usize {
         self.at
     }
 
-    /// What stands between an earlier place and this one; empty if that is not UTF-8.
+    /// What stands between two places; empty if that is not UTF-8.
     #[inline]
-    pub(super) fn text_from(&self, place: usize) -> &'a str {
-        self.text_of(place, self.at).unwrap_or_default()
+    pub(super) fn text_between(&self, start: usize, end: usize) -> &'a str {
+        self.text_of(start, end).unwrap_or_default()
     }
 
     /// Steps over bytes that are known to be there.
@@ -139,7 +147,19 @@ impl<'a> Cursor<'a> {
         Ok((&self.line[start..self.at], self.text_of(start, self.at)))
     }
 
+    /// The rest of the line up to its LF, if it is a number without sign of anything else; and that number.
+    #[inline]
+    pub(super) fn plain_number(&mut self) -> Option<(&'a str, Number)> {
+        let rest = self.rest_of_line()?;
+        let number = number::read_decimal(rest)?;
+        let start = self.at;
+        self.at += rest.len();
+        // Digits are always text.
+        Some((self.text_of(start, self.at).unwrap_or_default(), number))
+    }
+
     /// The rest of the line without its LF, which must come; `None` if it does not.
+    #[inline]
     pub(super) fn rest_of_line(&self) -> Option<&'a [u8]> {
         self.line[self.at..].strip_suffix(b"\n")
     }
@@ -166,19 +186,28 @@ impl<'a> Cursor<'a> {
 
     /// A metric name, empty if none can start here. The byte after it must exist.
     #[inline]
-    pub(super) fn metric_name(&mut self, scratch: &mut Scratch<'a>) -> Parsed<Name<'a>> {
+    pub(super) fn metric_name<'s>(&mut self, scratch: &mut Scratch<'s>) -> Parsed<Name<'s>>
+    where
+        'a: 's,
+    {
         self.name(METRIC_FIRST, METRIC_NEXT, QuotedPart::MetricName, scratch)
     }
 
     /// A label name, empty if none can start here. The byte after it must exist.
     #[inline(always)]
-    pub(super) fn label_name(&mut self, scratch: &mut Scratch<'a>) -> Parsed<Name<'a>> {
+    pub(super) fn label_name<'s>(&mut self, scratch: &mut Scratch<'s>) -> Parsed<Name<'s>>
+    where
+        'a: 's,
+    {
         self.name(LABEL_FIRST, LABEL_NEXT, QuotedPart::LabelName, scratch)
     }
 
     // Inlined for sure: a name returned through memory costs more than reading it.
     #[inline(always)]
-    fn name(&mut self, first: u8, next: u8, part: QuotedPart, scratch: &mut Scratch<'a>) -> Parsed<Name<'a>> {
+    fn name<'s>(&mut self, first: u8, next: u8, part: QuotedPart, scratch: &mut Scratch<'s>) -> Parsed<Name<'s>>
+    where
+        'a: 's,
+    {
         let start = self.at;
         if CLASS[usize::from(self.peek()?)] & first != 0 {
             self.at += 1;
@@ -193,7 +222,10 @@ impl<'a> Cursor<'a> {
 
     /// A name whose bare part, most often empty, began at `start` and ended at the quote that stands here.
     #[cold]
-    fn name_with_quotes(&mut self, start: usize, part: QuotedPart, scratch: &mut Scratch<'a>) -> Parsed<Name<'a>> {
+    fn name_with_quotes<'s>(&mut self, start: usize, part: QuotedPart, scratch: &mut Scratch<'s>) -> Parsed<Name<'s>>
+    where
+        'a: 's,
+    {
         let bare = &self.line[start..self.at];
         let open = self.at + 1;
         let has_escapes = self.skip_quoted(bare, part)?;
@@ -209,7 +241,7 @@ impl<'a> Cursor<'a> {
             name[len] = byte;
             len += 1;
         }
-        let bytes: &'a [u8] = &name[..len];
+        let bytes: &'s [u8] = &name[..len];
         Ok(str::from_utf8(bytes).map_or(Name::Bytes(bytes), Name::Quoted))
     }
 
@@ -270,6 +302,27 @@ impl<'a> Cursor<'a> {
         }
         self.at = at;
     }
+}
+
+/// How many bytes there are up to a quote; `None` if there is none, or an escape in between.
+#[inline]
+pub(super) fn quoted_len(bytes: &[u8]) -> Option<usize> {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    const HIGHS: u64 = u64::from_ne_bytes([0x80; 8]);
+    // The lowest bit that is left belongs to the first byte that is zero.
+    let zeros = |word: u64| word.wrapping_sub(ONES) & !word & HIGHS;
+    // Most values are so short that looking at some words takes less than a call.
+    let (words, _) = bytes.as_chunks::<8>();
+    for (at, word) in words.iter().take(4).enumerate() {
+        let word = u64::from_le_bytes(*word);
+        let ends = zeros(word ^ (ONES * u64::from(b'"'))) | zeros(word ^ (ONES * u64::from(b'\\')));
+        if ends != 0 {
+            let len = at * 8 + ends.trailing_zeros() as usize / 8;
+            return (bytes[len] == b'"').then_some(len);
+        }
+    }
+    let len = memchr::memchr2(b'"', b'\\', bytes)?;
+    (bytes[len] == b'"').then_some(len)
 }
 
 /// The bytes that escaped text stands for. The escapes have been checked.

@@ -7,10 +7,12 @@ use super::cursor::{Cursor, Name, Scratch};
 use super::error::{Parsed, Reason};
 use super::families::{Families, Found, Suffix};
 use super::labels::{Labels, SeenNames};
+use super::run::{Alike, Run};
 use crate::limits::PARSER_RETAINED_BYTES_MAX;
 use crate::model::name::Names;
 use crate::model::number;
 use crate::model::sample::{FamilyIx, Kind, Part, Sample, Sink};
+use std::ops::Range;
 
 /// What is known of the body from the lines read so far.
 #[derive(Default)]
@@ -42,11 +44,12 @@ impl Body {
         self.families.retained_bytes() + self.seen.retained_bytes() + self.help.capacity()
     }
 
-    /// Reads one line, LF included unless the body ends in it.
-    pub(super) fn line<'a, S: Sink>(
+    /// Reads one line, LF included unless the body ends in it. `run` knows the line before.
+    pub(super) fn line<'a: 's, 's, S: Sink>(
         &mut self,
         mut cursor: Cursor<'a>,
-        mut scratch: Scratch<'a>,
+        mut scratch: Scratch<'s>,
+        run: &mut Run<'a>,
         sink: &mut S,
     ) -> Parsed<()> {
         // The body may end here, before the first byte that is no blank, and nowhere else.
@@ -54,17 +57,27 @@ impl Body {
         match cursor.rest().first() {
             None | Some(b'\n') => Ok(()),
             Some(b'#') => self.comment(&mut cursor, &mut scratch, sink),
-            Some(b'{') => self.brace_sample(&mut cursor, &mut scratch, sink),
-            Some(_) => self.named_sample(&mut cursor, &mut scratch, sink),
+            Some(b'{') => {
+                run.stop();
+                self.brace_sample(&mut cursor, &mut scratch, sink)
+            }
+            Some(_) => self.named_sample(&mut cursor, &mut scratch, run, sink),
         }
     }
 
-    fn named_sample<'a, S: Sink>(
+    fn named_sample<'a: 's, 's, S: Sink>(
         &mut self,
         cursor: &mut Cursor<'a>,
-        scratch: &mut Scratch<'a>,
+        scratch: &mut Scratch<'s>,
+        run: &mut Run<'a>,
         sink: &mut S,
     ) -> Parsed<()> {
+        if let Some(Alike { found, labels, label_text }) = run.follow(cursor) {
+            self.current = Some(found.family);
+            let sample = Sample::new(found.family, Part::Whole, labels, f64::NAN);
+            return self.value(Kind::Untyped, Sample { label_text, is_alike: true, ..sample }, cursor, sink);
+        }
+        let start = cursor.place();
         let found = match self.repeated(cursor) {
             Some(found) => found,
             None => {
@@ -76,32 +89,46 @@ impl Body {
             }
         };
         self.current = Some(found.family);
+        run.begin(found.family, start);
         let kind = self.sampled_kind(found.family, sink);
         let mut labels = Labels::new(kind);
-        let mut label_text = "";
+        let (mut label_start, mut label_text) = (0, "");
         if cursor.peek_past_blanks()? == b'{' {
             cursor.step();
-            let start = cursor.place();
+            label_start = cursor.place();
+            let mut text_end = label_start;
             while cursor.peek_past_blanks()? != b'}' {
                 let name = self.label_name(cursor, scratch)?;
+                let name_end = cursor.place();
                 let byte = cursor.peek_past_blanks()?;
                 if byte != b'=' {
                     return Err(Reason::NoEquals(byte).into());
                 }
-                if !self.label(name, cursor, &mut labels)? {
+                let (value, goes_on) = self.label(name, cursor, &mut labels)?;
+                text_end = value.end + 1;
+                if let Name::Bare(name) = name {
+                    run.note(cursor, name_end - name.len()..name_end, &value);
+                }
+                if !goes_on {
                     break;
                 }
             }
-            label_text = cursor.text_from(start);
+            label_text = cursor.text_between(label_start, text_end);
             cursor.step();
         }
-        self.value(found, kind, &labels, label_text, cursor, sink)
+        let part = part(kind, found.suffix, labels.rank());
+        let labels = labels.as_slice();
+        if part == Part::Whole && !labels.is_empty() && run.has_noted(labels.len()) {
+            run.end(found, cursor, label_start - start);
+        }
+        let sample = Sample::new(found.family, part, labels, f64::NAN);
+        self.value(kind, Sample { label_text, ..sample }, cursor, sink)
     }
 
-    fn brace_sample<'a, S: Sink>(
+    fn brace_sample<'a: 's, 's, S: Sink>(
         &mut self,
         cursor: &mut Cursor<'a>,
-        scratch: &mut Scratch<'a>,
+        scratch: &mut Scratch<'s>,
         sink: &mut S,
     ) -> Parsed<()> {
         cursor.step();
@@ -111,7 +138,7 @@ impl Body {
             let name = self.label_name(cursor, scratch)?;
             let byte = cursor.peek_past_blanks()?;
             let goes_on = if byte == b'=' {
-                self.label(name, cursor, &mut labels)?
+                self.label(name, cursor, &mut labels)?.1
             } else if named.is_some() {
                 return Err(Reason::SecondMetricName { family: self.current_name() }.into());
             } else if byte != b',' && byte != b'}' {
@@ -132,11 +159,12 @@ impl Body {
         }
         cursor.step();
         let (found, kind) = named.ok_or(Reason::NoMetricName)?;
-        self.value(found, kind, &labels, "", cursor, sink)
+        let part = part(kind, found.suffix, labels.rank());
+        self.value(kind, Sample::new(found.family, part, labels.as_slice(), f64::NAN), cursor, sink)
     }
 
     #[inline(always)]
-    fn label_name<'a>(&self, cursor: &mut Cursor<'a>, scratch: &mut Scratch<'a>) -> Parsed<Name<'a>> {
+    fn label_name<'a: 's, 's>(&self, cursor: &mut Cursor<'a>, scratch: &mut Scratch<'s>) -> Parsed<Name<'s>> {
         let name = cursor.label_name(scratch)?;
         if name.bytes().is_empty() {
             return Err(Reason::NoLabelName { family: self.current_name() }.into());
@@ -144,9 +172,15 @@ impl Body {
         Ok(name)
     }
 
-    /// Reads a label from its `=` on, up to its `,`, which is stepped over, or `}`; `false` if it is the last.
+    /// Reads a label from its `=` on, up to its `,`, which is stepped over, or `}`; where its value stands, and whether
+    /// it is not the last.
     #[inline]
-    fn label<'a>(&mut self, name: Name<'a>, cursor: &mut Cursor<'a>, labels: &mut Labels<'a>) -> Parsed<bool> {
+    fn label<'a: 's, 's>(
+        &mut self,
+        name: Name<'s>,
+        cursor: &mut Cursor<'a>,
+        labels: &mut Labels<'s>,
+    ) -> Parsed<(Range<usize>, bool)> {
         cursor.step();
         if name.bytes() == b"__name__" {
             return Err(Reason::ReservedLabelName.into());
@@ -164,6 +198,8 @@ impl Body {
             return Err(Reason::NoQuote(byte).into());
         }
         let (value, value_text) = cursor.label_value()?;
+        let value_end = cursor.place() - 1;
+        let place = value_end - value.len()..value_end;
         let Some(value_text) = value_text else {
             return Err(Reason::LabelValue(super::cursor::unescaped_token(value)).into());
         };
@@ -171,36 +207,40 @@ impl Body {
         match cursor.peek_past_blanks()? {
             b',' => {
                 cursor.step();
-                Ok(true)
+                Ok((place, true))
             }
-            b'}' => Ok(false),
+            b'}' => Ok((place, false)),
             _ => Err(Reason::LabelValueEnd(super::cursor::unescaped_token(value)).into()),
         }
     }
 
-    /// Reads what follows the name and labels of a sample, and hands the sample on.
+    /// Reads what follows the name and labels of a sample, its value first, and hands the sample on.
     #[inline]
-    fn value<'a, S: Sink>(
+    fn value<'a: 's, 's, S: Sink>(
         &self,
-        found: Found,
         kind: Kind,
-        labels: &Labels<'a>,
-        label_text: &'a str,
+        mut sample: Sample<'s>,
         cursor: &mut Cursor<'a>,
         sink: &mut S,
     ) -> Parsed<()> {
         cursor.skip_blanks();
-        let (bytes, token) = cursor.word()?;
-        let (Some(value), Some(token)) = (number::parse(bytes), token) else {
-            return Err(Reason::Value(bytes.into()).into());
+        let (token, number) = match cursor.plain_number() {
+            Some(found) => found,
+            None => {
+                let (bytes, token) = cursor.word()?;
+                let (Some(number), Some(token)) = (number::read(bytes), token) else {
+                    return Err(Reason::Value(bytes.into()).into());
+                };
+                (token, number)
+            }
         };
-        let part = part(kind, found.suffix, labels.rank());
-        if kind.is_histogram() && value < 0.0 {
-            self.check_not_count(part)?;
+        if kind.is_histogram() && number.value < 0.0 {
+            self.check_not_count(sample.part)?;
         }
-        let timestamp = if cursor.peek()? == b'\n' { None } else { Some(timestamp(cursor)?) };
-        let labels = labels.as_slice();
-        sink.sample(Sample { family: found.family, part, labels, label_text, value, token, timestamp });
+        if cursor.peek()? != b'\n' {
+            sample.timestamp = Some(timestamp(cursor)?);
+        }
+        sink.sample(Sample { value: number.value, token, is_canonical: number.is_canonical, ..sample });
         Ok(())
     }
 

@@ -27,6 +27,10 @@ pub enum Event {
 pub struct Recorder {
     /// What it was told, in order.
     pub events: Vec<Event>,
+    /// How many samples it was told to be like the one before.
+    pub alike: u32,
+    /// The last sample's family, names of labels, and how much longer its label text is than the shortest.
+    last: Option<(u32, Vec<String>, isize)>,
 }
 
 impl Sink for Recorder {
@@ -43,22 +47,28 @@ impl Sink for Recorder {
     }
 
     fn sample(&mut self, sample: Sample<'_>) {
-        let Sample { family, part, labels, label_text, value, token, timestamp } = sample;
+        let Sample { family, part, labels, label_text, is_alike, value, token, is_canonical, timestamp } = sample;
         let plain: Vec<_> = labels.iter().map(|label| format!("{}=\"{}\"", label.name, label.value)).collect();
         let plain = plain.join(",");
         // The store relies on this.
         assert!(label_text == plain || label_text.len() != plain.len(), "{label_text} for {plain}");
+        let names = labels.iter().map(|label| label.name.to_owned()).collect();
+        let layout = Some((family.0, names, label_text.len() as isize - plain.len() as isize));
+        assert!(!is_alike || self.last == layout && part == Part::Whole, "{layout:?} after {:?}", self.last);
+        self.last = layout;
+        self.alike += u32::from(is_alike);
         let labels = labels.iter().map(|label| (label.name.to_owned(), label.value.to_owned())).collect();
-        let token = written(token.as_bytes(), value);
+        let written = written(value);
+        assert!(!is_canonical || token == written, "{token} for {written}");
         let (part, value) = (format!("{part:?}"), format!("{value:?}"));
-        self.events.push(Event::Sample(family.0, part, labels, value, token, timestamp));
+        self.events.push(Event::Sample(family.0, part, labels, value, written, timestamp));
     }
 }
 
-/// How a value is shown. A token may reach the sink in this form already.
-fn written(token: &[u8], value: f64) -> String {
+/// How a value is shown.
+fn written(value: f64) -> String {
     let mut out = Vec::new();
-    number::write_token(&mut out, token, value);
+    number::write(&mut out, value);
     String::from_utf8(out).expect("numbers are written in ASCII")
 }
 
@@ -459,7 +469,7 @@ impl Naive<'_> {
         }
         let timestamp = self.timestamp()?;
         let labels = line.labels.into_iter().map(|(name, value)| (name, escape(&value))).collect();
-        let token = written(&token, value);
+        let token = written(value);
         let (part, value) = (format!("{part:?}"), format!("{value:?}"));
         self.recorder.events.push(Event::Sample(*family as u32, part, labels, value, token, timestamp));
         Ok(())

@@ -6,7 +6,7 @@
 
 use crate::limits::{SHAPES_KEPT, SHAPES_MISSED_PER_TRY, SHAPES_TRIED_MAX};
 use crate::model::name::Names;
-use crate::model::number;
+use crate::model::number::{self, Number};
 use crate::model::sample::{BodyShape, FamilyIx, Kind, Label, Part, Repeat, Sample, Sink};
 
 /// Longest value that is looked at, bytes; longer ones are left to the parser.
@@ -61,9 +61,9 @@ impl Values {
         self.ends.clear();
     }
 
-    fn push(&mut self, value: f64, token: &[u8]) {
-        self.numbers.push(value);
-        number::write_token(&mut self.text, token, value);
+    fn push(&mut self, number: Number, token: &[u8]) {
+        self.numbers.push(number.value);
+        number::write_token(&mut self.text, token, number);
         self.ends.push(self.text.len() as u32);
     }
 
@@ -168,8 +168,8 @@ impl Shape {
             let Some(rest) = body[at..].strip_prefix(&self.body[known..span.start as usize]) else { return false };
             let start = body.len() - rest.len();
             let Some(len) = rest.iter().take(VALUE_BYTES_MAX).position(|byte| *byte == b'\n') else { return false };
-            match number::parse(&rest[..len]) {
-                Some(value) if value >= 0.0 || *may_be_negative => found.push(value, &rest[..len]),
+            match number::read(&rest[..len]) {
+                Some(number) if number.value >= 0.0 || *may_be_negative => found.push(number, &rest[..len]),
                 _ => return false,
             }
             (at, known) = (start + len, span.end as usize);
@@ -195,8 +195,17 @@ impl Shape {
                     let labels = &labels[..spans.len()];
                     let (value, token) = values.next().expect("each sample has its value");
                     let token = str::from_utf8(token).expect("numbers are written in ASCII");
-                    let (value, label_text) = (*value, label_text.of(&self.words));
-                    sink.sample(Sample { family, part, labels, label_text, value, token, timestamp: None });
+                    sink.sample(Sample {
+                        family,
+                        part,
+                        labels,
+                        label_text: label_text.of(&self.words),
+                        is_alike: false,
+                        value: *value,
+                        token,
+                        is_canonical: true,
+                        timestamp: None,
+                    });
                 }
             }
         }

@@ -258,6 +258,62 @@ fn families_and_parts() {
 }
 
 #[test]
+fn lines_that_are_like_the_one_before_are_known() {
+    /// How many of the lines are that stand behind a first one of family `a`.
+    #[track_caller]
+    fn check(lines: impl AsRef<[u8]>, expected: u32) {
+        let (body, mut parser) = (&[b"a{z=\"0\"} 0\n", lines.as_ref()].concat(), Parser::new());
+        let mut recorder = naive::Recorder::default();
+        parser.reset(Names::Utf8);
+        let result = parser.feed(body, &mut recorder).and_then(|()| parser.finish(&mut recorder));
+        let result = result.map_err(|error| error.to_string());
+        assert_eq!(recorder.alike, expected, "{}", body.escape_ascii());
+        assert_eq!((recorder.events, result), naive::parse(body, Names::Utf8), "{}", body.escape_ascii());
+    }
+    check(
+        "a{b=\"1\",c=\"2\"} 1\na{b=\"\",c=\"a longer one, é\"} 2.5 7\n\n  a{b=\"3\",c=\"4\"}\tNaN\na{b=\"5\",c=\"\"} 1",
+        2,
+    );
+    check("a{b=\"1\"} 1\nx 1\na{b=\"2\"} 2\na{b=\"3\"} 3\na{b=\"4\"} 3\n", 1);
+    check(
+        "a{b=\"1\"} 1\nb{b=\"2\"} 2\nab{b=\"3\"} 3\na{b=\"4\"} 4\na{bc=\"5\"} 5\na{b=\"6\",c=\"7\"} 6\na{b=\"8\"} 7\n",
+        0,
+    );
+    // However they are laid out, if they are so alike.
+    check("a {b = \"1\" , c=\"2\", } 1\na {b = \"3\" , c=\"4\", } 2\na {b = \"5\", c=\"6\", } 2\n", 1);
+    check("a{c=\"1\",b=\"2\",} 1\na{c=\"3\",b=\"4\",} 1\na{c=\"5\",b=\"6\"} 1\na{b=\"7\",c=\"8\"} 1\n", 1);
+    // Comments may stand in between, and help texts.
+    check("a{b=\"1\"} 1\n# x\n# HELP a y\na{b=\"2\"} 2\n# HELP c y\na{b=\"3\"} 3\n", 2);
+    check("a{b=\"1\"} 1\n{a,b=\"2\"} 1\na{b=\"3\"} 1\na{b=\"4\"} 1\na{b=\"5\"} 1\n", 1);
+    // Escapes are read by the parser, and lines behind it are like that one.
+    check("a{b=\"\\\\\"} 1\na{b=\"1\"} 1\na{b=\"\\\"\"} 1\na{b=\"12345678\\n\"} 1\na{b=\"12345678\"} 1\n", 2);
+    for (len, byte) in (0..80).flat_map(|len| [(len, 'x'), (len, '!'), (len, '#'), (len, '[')]) {
+        let value = String::from_iter(std::iter::repeat_n(byte, len));
+        check(format!("a{{b=\"1\"}} 1\na{{b=\"{value}\"}} 2\n"), 1);
+        check(format!("a{{b=\"1\"}} 1\na{{b=\"{value}\\\\\"}} 2\n"), 0);
+    }
+    // Parts of metrics, quoted names, no labels, no text, too many labels.
+    check(
+        "# TYPE h histogram\nh{le=\"1\"} 1\nh{le=\"2\"} 2\nh{le=\"3\"} 2\nh_sum{a=\"1\"} 1\nh_sum{a=\"2\"} 1\nh_sum{a=\"3\"} 1\n",
+        0,
+    );
+    check(
+        "\"a\"{b=\"1\"} 1\n\"a\"{b=\"2\"} 1\na{\"b\"=\"1\"} 1\na{\"b\"=\"2\"} 1\na{c\"\\n\"=\"2\"} 1\na{c\"\\n\"=\"2\"} 1\n",
+        1,
+    );
+    check("a 1\na 2\na{} 3\na{} 4\n", 0);
+    check(b"# \xff\na{b=\"1\"} 1\na{b=\"2\"} 1\na{b=\"\xff\"} 1\n", 0);
+    for (labels, expected) in [(1, 2), (16, 2), (17, 0), (40, 0)] {
+        let line: String = (0..labels).map(|label| format!("l{label:02}=\"\",")).collect();
+        check(format!("a{{{line}}} 1\na{{{line}}} 1\na{{{line}}} 1\n"), expected);
+    }
+    // What is wrong with a line is said as always.
+    for rest in ["", " ", "} x\n", "\"} 1x\n", "\"} \n", "\"}\n", "\",} 1", "\n", "\\x\"} 1\n", "\",b=\"2\"} 1\n"] {
+        check(format!("a{{b=\"1\"}} 1\na{{b=\"2{rest}"), 0);
+    }
+}
+
+#[test]
 fn bodies_that_repeat_others_are_known() {
     const HEAD: &str = "# HELP g Some \\n help.\n# TYPE g gauge\n";
     let check = |first: &str, second: &str, expected: bool| {
@@ -438,18 +494,23 @@ fn random_bodies_as_the_naive_parser_reads_them() {
     let replayed = std::env::var("PUSHGATEWAY_SEED").ok().map(|seed| seed.parse::<u64>().unwrap());
     let seeds = replayed.map_or(1..20_001, |seed| seed..seed + 1);
     let mut parser = Parser::new();
-    let mut accepted = 0;
+    let (mut accepted, mut alike) = (0, 0);
     for seed in seeds.clone() {
         let mut random = Random::new(seed);
         let names = if random.one_in(2) { Names::Classic } else { Names::Utf8 };
         let body = generate::body(&mut random);
         let expected = naive::parse(&body, names);
         accepted += u64::from(expected.1.is_ok());
-        for longest in [1, 7, 100] {
+        let mut recorder = naive::Recorder::default();
+        parser.reset(names);
+        let _ = parser.feed(&body, &mut recorder);
+        alike += recorder.alike;
+        for longest in [1, 7, 100, 2000] {
             let lens: Vec<usize> = (0..body.len()).map(|_| random.index(longest + 1)).collect();
             let found = naive::fast_parse(&mut parser, &body, names, &lens);
             assert_eq!(found, expected, "PUSHGATEWAY_SEED={seed} {}", body.escape_ascii());
         }
     }
-    assert!(replayed.is_some() || (accepted > 4000 && accepted < 16_000), "{accepted} accepted: a poor mix");
+    assert!(replayed.is_some() || (accepted > 3500 && accepted < 16_000), "{accepted} accepted: a poor mix");
+    assert!(replayed.is_some() || alike > 250, "{alike} lines like the one before: a poor mix");
 }

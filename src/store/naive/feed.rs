@@ -1,17 +1,20 @@
 //! Delivers the pushes of a run, as the parsers of text and of protobuf would.
 
-use super::{Push, PushedFamily, escaped, label_set};
+use super::{Labels, Push, PushedFamily, escaped, label_set};
 use crate::model::number;
 use crate::model::sample::{FamilyIx, Kind, Label, Metric, MetricValue, Part, RawLabel, Sample, Sink, WholeSink};
 use crate::store::Staged;
 use crate::store::line::write_label;
 
+fn ix(family: usize) -> FamilyIx {
+    FamilyIx(family as u32)
+}
+
 fn feed_whole(staged: &mut Staged, push: &Push) {
     // The first family comes twice: the later one holds.
     let first = push.families.first();
     for (at, family) in first.into_iter().chain(&push.families).enumerate() {
-        let ix = FamilyIx(at as u32);
-        staged.whole_family(ix, &family.name, family.kind, family.help.as_deref().map(str::as_bytes));
+        staged.whole_family(ix(at), &family.name, family.kind, family.help.as_deref().map(str::as_bytes));
         for (turn, (labels, value)) in family.metrics.iter().enumerate() {
             let labels: Vec<_> = labels
                 .iter()
@@ -27,7 +30,7 @@ fn feed_whole(staged: &mut Staged, push: &Push) {
                 _ => MetricValue::Number(count),
             };
             staged.metric(Metric {
-                family: ix,
+                family: ix(at),
                 labels: &labels,
                 value: metric_value,
                 timestamp: (push.has_timestamp && turn == 0).then_some(0),
@@ -46,16 +49,22 @@ pub fn feed(staged: &mut Staged, push: &Push) {
         return feed_whole(staged, push);
     }
     for (at, family) in push.families.iter().enumerate() {
-        let ix = FamilyIx(at as u32);
-        staged.family(ix, &family.name);
-        staged.kind(ix, family.kind);
+        staged.family(ix(at), &family.name);
+        staged.kind(ix(at), family.kind);
         if let Some(help) = &family.help {
-            staged.help(ix, help.as_bytes());
+            staged.help(ix(at), help.as_bytes());
         }
     }
+    let mut before = None;
     for (turn, (metric, family)) in order(push).into_iter().enumerate() {
         let timestamp = (push.has_timestamp && turn == 0).then_some(0);
-        feed_metric(staged, family, &push.families[family], metric, timestamp);
+        let pushed = &push.families[family];
+        let (labels, value) = &pushed.metrics[metric];
+        let this = Some((family, labels.iter().map(|(name, _)| name).collect::<Vec<_>>()));
+        let is_alike = this == before && parts(pushed.kind) == [Part::Whole];
+        before = this;
+        let sample = Sample { is_alike, timestamp, ..Sample::new(ix(family), Part::Whole, &[], *value as f64) };
+        feed_metric(staged, pushed.kind, labels, sample);
     }
     staged.seal();
 }
@@ -90,24 +99,16 @@ fn parts(kind: Kind) -> &'static [Part] {
     }
 }
 
-fn feed_metric(staged: &mut Staged, at: usize, family: &PushedFamily, metric: usize, timestamp: Option<i64>) {
-    let (labels, value) = &family.metrics[metric];
+fn feed_metric(staged: &mut Staged, kind: Kind, labels: &Labels, sample: Sample<'_>) {
     let escaped: Vec<_> = labels.iter().map(|(name, value)| (name, escaped(value))).collect();
     let labels: Vec<_> = escaped.iter().map(|(name, value)| Label { name, value }).collect();
     let mut text = Vec::new();
     labels.iter().for_each(|label| _ = write_label(&mut text, label));
     text.pop();
     let label_text = str::from_utf8(&text).expect("escaped text is text");
-    let token = value.to_string();
-    for part in parts(family.kind) {
-        staged.sample(Sample {
-            family: FamilyIx(at as u32),
-            part: *part,
-            labels: &labels,
-            label_text,
-            value: *value as f64,
-            token: &token,
-            timestamp,
-        });
+    let token = sample.value.to_string();
+    let is_canonical = sample.value.abs() < 1e6;
+    for part in parts(kind) {
+        staged.sample(Sample { part: *part, labels: &labels, label_text, token: &token, is_canonical, ..sample });
     }
 }

@@ -18,15 +18,8 @@ pub(in crate::app::query) fn push(store: &mut Store, labels: &[(&str, &str)], fa
         for number in 0..*series {
             let value = number.to_string();
             let labels = [Label { name: "n", value: &value }];
-            staged.sample(Sample {
-                family,
-                part: Part::Whole,
-                labels: &labels,
-                label_text: "",
-                value: 1.0,
-                token: "1",
-                timestamp: (*name == REFUSED).then_some(1),
-            });
+            let timestamp = (*name == REFUSED).then_some(1);
+            staged.sample(Sample { timestamp, ..Sample::new(family, Part::Whole, &labels, 1.0) });
         }
     }
     staged.seal();

@@ -1,11 +1,15 @@
-//! Random bodies: lines of the grammar over few names, so that families meet, and now and then a byte changed.
+//! Random bodies: lines of the grammar over few names, so that families meet, some of them several times but for their
+//! values, and now and then a byte changed.
 
 use crate::random::Random;
 
 pub fn body(random: &mut Random) -> Vec<u8> {
     let mut body = String::new();
-    for _ in 0..random.index(12) {
-        line(random, &mut body);
+    for _ in 0..random.index(8) {
+        let seed = random.bits();
+        for _ in 0..1 + random.index(4) {
+            line(&mut Random::new(seed), random, &mut body);
+        }
     }
     let mut body = body.into_bytes();
     if random.one_in(3) {
@@ -29,14 +33,15 @@ fn mutate(random: &mut Random, body: &mut Vec<u8>) {
     }
 }
 
-fn line(random: &mut Random, body: &mut String) {
+/// A line whose values are drawn apart.
+fn line(random: &mut Random, values: &mut Random, body: &mut String) {
     *body += if random.one_in(8) { random.pick(&[" ", "\t", " \t "]) } else { "" };
     match random.index(10) {
         0 => *body += random.pick(&["", "#", "# x", "#HELP", "# EOF", "#  help a b"]),
         1 => help(random, body),
         2 | 3 => kind(random, body),
-        4 => in_braces(random, body),
-        _ => with_name_in_front(random, body),
+        4 => in_braces(random, values, body),
+        _ => with_name_in_front(random, values, body),
     }
     *body += "\n";
 }
@@ -77,7 +82,7 @@ fn kind(random: &mut Random, body: &mut String) {
     ]);
 }
 
-fn with_name_in_front(random: &mut Random, body: &mut String) {
+fn with_name_in_front(random: &mut Random, values: &mut Random, body: &mut String) {
     metric_name(random, body);
     *body += random.pick(&["", "", " ", "\t"]);
     if random.one_in(3) {
@@ -85,15 +90,15 @@ fn with_name_in_front(random: &mut Random, body: &mut String) {
     } else {
         *body += "{";
         for _ in 0..label_count(random) {
-            label(random, body);
+            label(random, values, body);
             *body += random.pick(&[",", ",", " , "]);
         }
         *body += random.pick(&["}", "} ", " }", "}\t"]);
     }
-    value(random, body);
+    value(values, body);
 }
 
-fn in_braces(random: &mut Random, body: &mut String) {
+fn in_braces(random: &mut Random, values: &mut Random, body: &mut String) {
     *body += "{";
     let count = label_count(random);
     let place = random.index(count + 1);
@@ -101,26 +106,26 @@ fn in_braces(random: &mut Random, body: &mut String) {
         if ix == place {
             metric_name(random, body);
         } else {
-            label(random, body);
+            label(random, values, body);
         }
         *body += random.pick(&[",", ",", ", "]);
     }
     *body += "}";
-    value(random, body);
+    value(values, body);
 }
 
 fn label_count(random: &mut Random) -> usize {
     if random.one_in(20) { 10 + random.index(30) } else { random.index(4) }
 }
 
-fn label(random: &mut Random, body: &mut String) {
+fn label(random: &mut Random, values: &mut Random, body: &mut String) {
     let name = random.pick(&["le", "quantile", "l", "l", "l", "\"l\"", "l\"x\"", "\"é\"", "\"\\n\"", "__name__"]);
     let name = if name == "l" { format!("l{}", random.index(1000)) } else { name.to_owned() };
     *body += &name;
     *body += random.pick(&["=", "=", " = "]);
     let value = match name.as_str() {
-        "le" | "quantile" => random.pick(&["1", "0.5", "+Inf", "NaN", "-1e3", "\\\\"]),
-        _ => random.pick(&["", "x", "/var/lib", "\\\\", "\\n\\\"", "é\t\r}", "日本", "a value that is a bit longer"]),
+        "le" | "quantile" => values.pick(&["1", "0.5", "+Inf", "NaN", "-1e3", "\\\\"]),
+        _ => values.pick(&["", "x", "/var/lib", "\\\\", "\\n\\\"", "é\t\r}", "日本", "a value that is a bit longer"]),
     };
     *body += &format!("\"{value}\"");
     *body += if random.one_in(10) { " " } else { "" };
