@@ -397,7 +397,7 @@ impl Catalog {
 }
 
 /// The names in one piece, each ended by a byte that no name holds.
-fn joined_names(key: &GroupKey) -> SmallVec<[u8; 64]> {
+fn joined_names(key: &GroupKey) -> SmallVec<[u8; 32]> {
     let mut joined = SmallVec::new();
     for (name, _) in key.labels() {
         joined.extend_from_slice(name.as_bytes());
