@@ -27,7 +27,7 @@ pub struct Overlay {
     names: Vec<u8>,
     labels: Vec<OverlayLabel>,
     has_quoted_names: bool,
-    /// How the label set of the sample before was put together, if from the text of its labels.
+    /// Whether the label set of the sample before was put together from the text of its labels; the steps say how.
     is_planned: bool,
     steps: Vec<Step>,
     /// Where begins what comes behind all steps.
@@ -135,7 +135,8 @@ impl Overlay {
         has_quoted_names
     }
 
-    /// Does what [`Overlay::write_merged`] does, in as few pieces as the overlay leaves of the label text if that is final.
+    /// Does what [`Overlay::write_merged`] does. Where the label text can be taken as it is, it is, in as few pieces as the
+    /// overlay leaves of it: how is found out once for all samples that are alike.
     pub fn write_sample(&mut self, out: &mut Vec<u8>, sample: &Sample<'_>) -> bool {
         let Sample { labels, label_text, is_alike, .. } = *sample;
         if !is_alike {
