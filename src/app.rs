@@ -4,6 +4,7 @@
 //! in with the time, replies go out, and how they travel is the server's business.
 
 pub mod conversion;
+mod deletion;
 pub mod durable;
 pub mod etag;
 pub mod gate;
@@ -34,7 +35,7 @@ use crate::log::{Logger, Value};
 use crate::model::build::Build;
 use crate::model::name::Names;
 use crate::model::time::Timestamp;
-use crate::persist::{Journal, Ticket};
+use crate::persist::Journal;
 use crate::store::{Deflater, FamilyId, GroupKey, Mode, PageText, Refusal, Snapshot, Store};
 use crate::telemetry::{FAMILIES, Handler, Method, Telemetry};
 
@@ -47,7 +48,6 @@ use page::Page;
 use push::{BodyFormat, Origin, Push, PushError};
 use query::groups::Selection;
 use query::own;
-use query::removal::{Chosen, Removal};
 use query::stream::{GroupsJson, JsonBody, OneGroupJson, OneGroupText};
 use reply::{Reply, ReplyBody};
 use route::{Decision, Endpoint, GroupingPath, Router};
@@ -480,37 +480,6 @@ impl App {
 
     // ---- the other endpoints ----
 
-    fn delete(&mut self, path: GroupingPath<'_>, method: Method, now: Now) -> Answer {
-        let (reply, ticket) = match grouping::parse(&path, self.settings.names, &mut self.labels) {
-            Ok(()) => match self.unavailable(Some(Handler::Delete)) {
-                Some(reply) => (reply, None),
-                None => (Reply::empty(202), self.delete_group()),
-            },
-            // Such a group cannot exist, so there is nothing to delete (SPEC 2.8).
-            Err(GroupingError::NotUtf8 { .. }) => (Reply::empty(202), None),
-            Err(error) => {
-                self.log_bad_path(&path, &error);
-                (Reply::error(400, &error), None)
-            }
-        };
-        self.answer_change(ticket, reply, Counted::Other(Handler::Delete, method), now)
-    }
-
-    /// Deletes the group of the labels at hand.
-    fn delete_group(&mut self) -> Option<Ticket> {
-        let mut key = std::mem::take(&mut self.key);
-        key.clear();
-        key.extend(self.labels.iter());
-        let ticket = self.remove(&key);
-        self.key = key;
-        ticket
-    }
-
-    /// Deletes a group, if it is there; what the answer waits for.
-    fn remove(&mut self, key: &GroupKey) -> Option<Ticket> {
-        if self.store.delete(key) { self.mark(key) } else { self.journal.as_mut()?.mark_nothing() }
-    }
-
     fn groups(&self, request: &Request<'_>) -> Reply {
         if let Some(reply) = self.unavailable(Some(Handler::ApiGroups)) {
             return reply;
@@ -518,33 +487,6 @@ impl App {
         match Selection::parse(request.query().unwrap_or_default()) {
             Ok(selection) => long_json(JsonBody::List(selection.select(&self.store, self.settings.names))),
             Err(error) => Reply::error(400, &error),
-        }
-    }
-
-    /// Deletes groups that a search finds, each as if it had been named.
-    fn delete_found(&mut self, request: &Request<'_>, method: Method, now: Now) -> Answer {
-        let (reply, ticket) = match self.unavailable(Some(Handler::Delete)) {
-            Some(reply) => (reply, None),
-            None => match Removal::parse(request.query().unwrap_or_default()) {
-                Ok(removal) => self.remove_chosen(removal.choose(&self.store)),
-                Err(error) => (Reply::error(400, &error), None),
-            },
-        };
-        self.answer_change(ticket, reply, Counted::Other(Handler::ApiGroups, method), now)
-    }
-
-    fn remove_chosen(&mut self, chosen: Chosen) -> (Reply, Option<Ticket>) {
-        match chosen {
-            Chosen::Groups { keys, left } => {
-                let ticket = keys.iter().fold(None, |_, key| self.remove(key));
-                let deleted = keys.len();
-                let body = format!("{{\"status\":\"success\",\"data\":{{\"deleted\":{deleted},\"left\":{left}}}}}");
-                (json(body.into_bytes()).header("Cache-Control", "no-store"), ticket)
-            }
-            Chosen::Unexpected { matching } => {
-                let text = format_args!("the search matches {matching} groups; nothing was deleted");
-                (Reply::error(409, &text), None)
-            }
         }
     }
 
@@ -573,18 +515,6 @@ impl App {
             long_json(JsonBody::Group(OneGroupJson::new(&group, self.settings.names)))
         };
         reply.header("ETag", etag::shown(&tag)).header("Vary", "Accept")
-    }
-
-    fn wipe(&mut self, method: Method, now: Now) -> Answer {
-        let (reply, ticket) = match self.unavailable(Some(Handler::Wipe)) {
-            Some(reply) => (reply, None),
-            None => {
-                self.log.debug("start wiping metric store", &[]);
-                self.store.wipe();
-                (Reply::empty(202), self.journal.as_mut().and_then(Journal::mark_wipe))
-            }
-        };
-        self.answer_change(ticket, reply, Counted::Other(Handler::Wipe, method), now)
     }
 
     fn scrape(&mut self, request: &Request<'_>, now: Now) -> Reply {
