@@ -117,7 +117,9 @@ impl Server {
         let started = clock.started;
         let limits = *app.limits();
         let date = HttpDate::new(clock.now().wall);
-        let input = vec![0; READ_BYTES].into_boxed_slice();
+        // Twice as much as is used: so large a piece the allocator takes from the system for itself, and of that only what was
+        // read to takes memory.
+        let input = vec![0; 2 * READ_BYTES].into_boxed_slice();
         Ok(Self {
             reactor: Reactor::new()?,
             app,

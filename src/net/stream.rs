@@ -99,6 +99,8 @@ impl Stream {
         }
     }
 
+    // Apart, so that reads without TLS do not have its buffers on the stack.
+    #[inline(never)]
     fn read_secured(&mut self, into: &mut [u8]) -> Progress {
         let Some(tls) = &mut self.tls else { return Progress::Ended };
         let mut is_drained = false;

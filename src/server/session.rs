@@ -29,7 +29,7 @@ use crate::app::{Answer, App};
 use crate::http::{Body, Connection, Disposition, Event, Refusal, Response};
 use crate::limits::{
     CODED_PIECE_BYTES, CONVERTED_BYTES_PER_STEP, DECODED_BYTES_PER_TURN_MAX, Limit, Limits, OUTPUT_KEPT_BYTES_MAX,
-    READ_BYTES_PER_TURN_MAX, REQUESTS_PER_TURN_MAX, WRITE_BYTES_PER_TURN_MAX,
+    READ_BYTES, READ_BYTES_PER_TURN_MAX, REQUESTS_PER_TURN_MAX, WRITE_BYTES_PER_TURN_MAX,
 };
 use crate::net::{Progress, Stream};
 use crate::persist::Ticket;
@@ -333,7 +333,7 @@ impl Session {
             return Taken::Blocked;
         }
         let mut buffer = std::mem::take(&mut shared.input);
-        let progress = self.stream.read(&mut buffer);
+        let progress = self.stream.read(&mut buffer[..READ_BYTES]);
         if let Progress::Bytes(read) = progress {
             // Bytes of which none are for the request are work as well, and there may be more of them.
             share.read = if read == 0 { 0 } else { share.read.saturating_sub(read) };
