@@ -88,13 +88,14 @@ def measure(rows, runs, scale, machine):
         scale.is_first_run = run == 0
         for name in rows:
             names, function = ROWS[name]
-            for server in names:
+            for asked in names:
                 with machine:
                     begin = time.perf_counter()
-                    figures = function(server, scale)
+                    found = function(asked, scale)
+                    figures = found if isinstance(asked, tuple) else {asked: found}
                     seconds = time.perf_counter() - begin
-                print(f".. run {run + 1}: {name}, {server}: {seconds:.1f} s", file=sys.stderr)
-                for figure, value in figures.items():
+                print(f".. run {run + 1}: {name}, {', '.join(figures)}: {seconds:.1f} s", file=sys.stderr)
+                for server, figure, value in ((s, *item) for s, found in figures.items() for item in found.items()):
                     results.setdefault(name, {}).setdefault(figure, {}).setdefault(server, []).append(value)
                 # Kept at once: what was measured is there even if the rest is not waited for.
                 with open(os.path.join(servers.RESULTS, "results.json"), "w") as file:

@@ -1,10 +1,13 @@
 """The rows of the bench: each does the same work with the servers it names and returns what it measured.
 
-A row is a function of a server's name and a Scale. It returns figures by name; a name says its unit.
+A row is a function of a server's name and a Scale. It returns figures by name; a name says its unit. Or it is a
+function of the names of servers that take turns, and returns the figures of each.
 """
+import contextlib
 import gzip
 import os
 import shutil
+import statistics
 import time
 
 import servers
@@ -20,6 +23,8 @@ class Scale:
         # What takes the original many seconds is done in the first run only.
         self.is_first_run = True
         self.seconds = 1 if is_smoke else 2
+        # Slices of a second in which servers that are compared take turns.
+        self.slices = 1 if is_smoke else 3
         self.groups = [1, 200] if is_smoke else [1, 1000, 20_000, 100_000]
         # The original is asked to hold so many groups; beyond a bound each push takes it a second.
         self.original_groups_fast = 1000
@@ -36,7 +41,7 @@ class Scale:
 
 
 def row(name, *names):
-    """Registers a row that is done with these servers."""
+    """Registers a row that is done with these servers, one after the other; those of a tuple together."""
     def register(function):
         ROWS[name] = (names, function)
         return function
@@ -87,48 +92,70 @@ def filled_medium(name, series):
 
 # ---- small pushes ----
 
-def push_figures(server, label, seconds, **load):
-    """Rates and latencies of one run of wrk, and what the server's processor did for a push."""
-    before = server.cpu()
-    found = wrk(server.port, seconds, **load)
-    used = server.cpu() - before
-    done = max(1, found["requests"])
-    return {f"{label}, pushes/s": found["rate"], f"{label}, p50 ms": found["p50"], f"{label}, p99 ms": found["p99"],
-            f"{label}, p99.9 ms": found["p99.9"], f"{label}, CPU s/M": used / done * 1e6,
-            f"{label}, failed": found["failed"]}
+def push_figures(by_name, label, slices, seconds=1, **load):
+    """Rates and latencies of wrk by server, and what its processor did for a push. Servers take turns, a slice of time
+    each: a machine that is shared is faster at one moment than at the next."""
+    found, used = {name: [] for name in by_name}, dict.fromkeys(by_name, 0.0)
+    for _ in range(slices):
+        for name, server in by_name.items():
+            before = server.cpu()
+            found[name].append(wrk(server.port, seconds, **load))
+            used[name] += server.cpu() - before
+    return {name: push_summary(label, found[name], used[name]) for name in by_name}
 
 
-@row("push", "ours", "original", "floor")
-def small_pushes(name, scale):
+def push_summary(label, slices, used):
+    middle = lambda key: statistics.median(found[key] for found in slices)
+    done = max(1, sum(found["requests"] for found in slices))
+    return {f"{label}, pushes/s": middle("rate"), f"{label}, p50 ms": middle("p50"), f"{label}, p99 ms": middle("p99"),
+            f"{label}, p99.9 ms": middle("p99.9"), f"{label}, CPU s/M": used / done * 1e6,
+            f"{label}, failed": sum(found["failed"] for found in slices)}
+
+
+def add_figures(figures, more):
+    for name, found in more.items():
+        figures[name] |= found
+
+
+@row("push", ("ours", "floor"), ("original",))
+def small_pushes(names, scale):
     """Small pushes, with a kept connection and one for each, with more and more groups stored."""
-    figures = {}
+    figures = {name: {} for name in names}
     for groups in scale.groups:
-        is_slow = name == "original" and groups > scale.original_groups_fast
+        is_slow = names == ("original",) and groups > scale.original_groups_fast
         if is_slow and not scale.is_first_run:
             continue
-        server = original_with(f"small-{groups}", small_groups(groups)) if is_slow else open_empty(name)
-        with server:
-            if name != "floor" and not is_slow:
-                fill(server.port, small_groups(groups))
-            seconds = scale.seconds * (3 if is_slow else 1)
-            load = dict(connections=2 if is_slow else 16, PUSH_GROUPS=groups)
+        with contextlib.ExitStack() as stack:
+            start = lambda name: original_with(f"small-{groups}", small_groups(groups)) if is_slow else open_empty(name)
+            by_name = {name: stack.enter_context(start(name)) for name in names}
+            for name, server in by_name.items():
+                if name != "floor" and not is_slow:
+                    fill(server.port, small_groups(groups))
             label = f"small push, {count(groups)} groups"
-            figures |= push_figures(server, f"{label}, kept", seconds, **load)
-            if not is_slow:
-                figures |= push_figures(server, f"{label}, new", seconds, **load, PUSH_CLOSE=1)
+            if is_slow:
+                slow = dict(slices=1, seconds=3 * scale.seconds, connections=2, PUSH_GROUPS=groups)
+                add_figures(figures, push_figures(by_name, f"{label}, kept", **slow))
+                continue
+            for kind, load in (("kept", {}), ("new", {"PUSH_CLOSE": 1})):
+                found = push_figures(by_name, f"{label}, {kind}", scale.slices, PUSH_GROUPS=groups, **load)
+                add_figures(figures, found)
     return figures
 
 
-@row("families", "ours", "original", "floor")
-def families(name, scale):
+@row("families", ("ours", "floor"), ("original",))
+def families(names, scale):
     """Pushes of more and more families to 100 groups."""
-    figures = {}
+    figures = {name: {} for name in names}
     for number in scale.families:
-        with open_empty(name) as server:
-            if name != "floor":
-                fill(server.port, small_groups(100, number))
-            found = push_figures(server, f"{number} families", scale.seconds, PUSH_GROUPS=100, PUSH_FAMILIES=number)
-            figures |= {label: value for label, value in found.items() if not label.endswith(("p50 ms", "p99.9 ms"))}
+        with contextlib.ExitStack() as stack:
+            by_name = {name: stack.enter_context(open_empty(name)) for name in names}
+            for name, server in by_name.items():
+                if name != "floor":
+                    fill(server.port, small_groups(100, number))
+            load = dict(PUSH_GROUPS=100, PUSH_FAMILIES=number)
+            for name, found in push_figures(by_name, f"{number} families", scale.slices, **load).items():
+                wanted = (label for label in found if not label.endswith(("p50 ms", "p99.9 ms")))
+                figures[name] |= {label: found[label] for label in wanted}
     return figures
 
 
