@@ -152,9 +152,11 @@ impl Shape {
         let label_text = self.keep(sample.label_text);
         self.events.push(Event::Sample { family: sample.family, part: sample.part, labels, label_text });
         let span = Span { start: (line_end - sample.token.len()) as u32, end: line_end as u32 };
+        // Behind a name with nothing in between, another value may be a part of the name.
+        let is_apart = matches!(self.body[..span.start as usize].last(), Some(b' ' | b'\t' | b'}'));
         let is_count = matches!(sample.part, Part::Count | Part::Bucket(_));
         self.values.push(Place { span, may_be_negative: !is_count });
-        self.is_unfit |= sample.timestamp.is_some() || sample.labels.len() > LABELS_MAX;
+        self.is_unfit |= sample.timestamp.is_some() || sample.labels.len() > LABELS_MAX || !is_apart;
     }
 
     /// Whether a body is this one but for its values, which are put into `found`: what they are and where they stand.

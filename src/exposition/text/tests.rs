@@ -350,8 +350,13 @@ fn bodies_that_repeat_others_are_known() {
     check(&first, &first[..first.len() - 1], false);
     check(&first, &first.replace("help", "Help"), false);
     check(&first, "", false);
+    // A value may follow a name with nothing in between, but not every value.
+    check("a+1\n", "a1\n", false);
+    check("a-1\n", "a1\n", false);
+    check("a{}-1\n", "a{}1\n", true);
+    check("a\t-1\n", "a\t1\n", true);
     // Of these none is kept.
-    for first in ["a 1 5\n", "a 1", "a x\n", "# HELP a \u{e4}\na 1\n# TYPE a gauge\n", ""] {
+    for first in ["a+1\n", "a 1 5\n", "a 1", "a x\n", "# HELP a \u{e4}\na 1\n# TYPE a gauge\n", ""] {
         check(first, first, false);
     }
     let compound =
