@@ -263,7 +263,7 @@ impl<'a> Cursor<'a> {
         let mut has_escapes = false;
         self.at = open;
         loop {
-            let Some(len) = memchr::memchr2(b'"', b'\\', &self.line[self.at..]) else {
+            let Some(len) = quote_or_escape(&self.line[self.at..]) else {
                 return Err(self.unclosed(before, open, part).into());
             };
             self.at += len + 1;
@@ -307,22 +307,29 @@ impl<'a> Cursor<'a> {
 /// How many bytes there are up to a quote; `None` if there is none, or an escape in between.
 #[inline]
 pub(super) fn quoted_len(bytes: &[u8]) -> Option<usize> {
+    let len = quote_or_escape(bytes)?;
+    (bytes[len] == b'"').then_some(len)
+}
+
+/// Where the first quote or backslash is.
+#[inline]
+fn quote_or_escape(bytes: &[u8]) -> Option<usize> {
     const ONES: u64 = u64::from_ne_bytes([1; 8]);
     const HIGHS: u64 = u64::from_ne_bytes([0x80; 8]);
+    // Most values are so short that looking at some words takes less than a call.
+    const WORDS_MAX: usize = 4;
     // The lowest bit that is left belongs to the first byte that is zero.
     let zeros = |word: u64| word.wrapping_sub(ONES) & !word & HIGHS;
-    // Most values are so short that looking at some words takes less than a call.
     let (words, _) = bytes.as_chunks::<8>();
-    for (at, word) in words.iter().take(4).enumerate() {
+    for (at, word) in words.iter().take(WORDS_MAX).enumerate() {
         let word = u64::from_le_bytes(*word);
-        let ends = zeros(word ^ (ONES * u64::from(b'"'))) | zeros(word ^ (ONES * u64::from(b'\\')));
-        if ends != 0 {
-            let len = at * 8 + ends.trailing_zeros() as usize / 8;
-            return (bytes[len] == b'"').then_some(len);
+        let found = zeros(word ^ (ONES * u64::from(b'"'))) | zeros(word ^ (ONES * u64::from(b'\\')));
+        if found != 0 {
+            return Some(at * 8 + found.trailing_zeros() as usize / 8);
         }
     }
-    let len = memchr::memchr2(b'"', b'\\', bytes)?;
-    (bytes[len] == b'"').then_some(len)
+    let seen = words.len().min(WORDS_MAX) * 8;
+    memchr::memchr2(b'"', b'\\', &bytes[seen..]).map(|at| seen + at)
 }
 
 /// The bytes that escaped text stands for. The escapes have been checked.
