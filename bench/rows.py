@@ -112,6 +112,15 @@ def push_summary(label, slices, used):
             f"{label}, failed": sum(found["failed"] for found in slices)}
 
 
+def open_filled(stack, names, pushes):
+    """Servers by name with these groups stored, as far as they store any; they end with the stack."""
+    by_name = {name: stack.enter_context(open_empty(name)) for name in names}
+    for name, server in by_name.items():
+        if name != "floor":
+            fill(server.port, pushes())
+    return by_name
+
+
 def add_figures(figures, more):
     for name, found in more.items():
         figures[name] |= found
@@ -126,16 +135,13 @@ def small_pushes(names, scale):
         if is_slow and not scale.is_first_run:
             continue
         with contextlib.ExitStack() as stack:
-            start = lambda name: original_with(f"small-{groups}", small_groups(groups)) if is_slow else open_empty(name)
-            by_name = {name: stack.enter_context(start(name)) for name in names}
-            for name, server in by_name.items():
-                if name != "floor" and not is_slow:
-                    fill(server.port, small_groups(groups))
             label = f"small push, {count(groups)} groups"
             if is_slow:
+                server = stack.enter_context(original_with(f"small-{groups}", small_groups(groups)))
                 slow = dict(slices=1, seconds=3 * scale.seconds, connections=2, PUSH_GROUPS=groups)
-                add_figures(figures, push_figures(by_name, f"{label}, kept", **slow))
+                add_figures(figures, push_figures({"original": server}, f"{label}, kept", **slow))
                 continue
+            by_name = open_filled(stack, names, lambda: small_groups(groups))
             for kind, load in (("kept", {}), ("new", {"PUSH_CLOSE": 1})):
                 found = push_figures(by_name, f"{label}, {kind}", scale.slices, PUSH_GROUPS=groups, **load)
                 add_figures(figures, found)
@@ -148,10 +154,7 @@ def families(names, scale):
     figures = {name: {} for name in names}
     for number in scale.families:
         with contextlib.ExitStack() as stack:
-            by_name = {name: stack.enter_context(open_empty(name)) for name in names}
-            for name, server in by_name.items():
-                if name != "floor":
-                    fill(server.port, small_groups(100, number))
+            by_name = open_filled(stack, names, lambda: small_groups(100, number))
             load = dict(PUSH_GROUPS=100, PUSH_FAMILIES=number)
             for name, found in push_figures(by_name, f"{number} families", scale.slices, **load).items():
                 wanted = (label for label in found if not label.endswith(("p50 ms", "p99.9 ms")))
