@@ -21,6 +21,7 @@ pub mod push;
 pub mod query;
 pub mod reply;
 pub mod route;
+pub mod work;
 
 use std::cell::OnceCell;
 use std::fmt;
@@ -51,6 +52,7 @@ use query::own;
 use query::stream::{GroupsJson, JsonBody, OneGroupJson, OneGroupText};
 use reply::{Reply, ReplyBody};
 use route::{Decision, Endpoint, GroupingPath, Router};
+use work::Work;
 
 /// The exposition format, as far as one group can show it.
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -125,8 +127,8 @@ pub enum Answer {
     Hold(Box<Held>),
     /// Its answer is there, and is to be given once its change is on the disk.
     Pending(Pending),
-    /// It is a push whose body is complete, and so long that [`App::push_settle`] has to be called for it again.
-    Unsettled(Box<Push>),
+    /// It takes more steps, of which [`App::work`] does the next one.
+    Working(Work),
     /// Whether it is let in is not known yet. Its body has to wait.
     Unproven(Box<Unproven>),
 }
@@ -398,11 +400,11 @@ impl App {
         self.answer_change(ticket, Reply::empty(status), Counted::Push(origin), now)
     }
 
-    /// Goes on with a push whose end took too long to be dealt with at once.
-    pub fn push_settle(&mut self, mut push: Box<Push>, now: Now) -> Answer {
+    /// Does one step of what is left to do for a push whose body is complete.
+    pub(super) fn push_settle(&mut self, mut push: Box<Push>, now: Now) -> Answer {
         if push.staged().is_unsettled() {
             push.staged().settle_some();
-            return Answer::Unsettled(push);
+            return Answer::Working(Work::Push(push));
         }
         let Some(origin) = push.origin else { unreachable!("a push that was begun has an origin") };
         // The disk may have failed since the push began.

@@ -25,6 +25,7 @@ use crate::app::held::Held;
 use crate::app::push::{Push, PushError};
 use crate::app::query::stream::JsonBody;
 use crate::app::reply::{Reply, ReplyBody};
+use crate::app::work::Work;
 use crate::app::{Answer, App};
 use crate::http::{Body, Connection, Disposition, Event, Refusal, Response};
 use crate::limits::{
@@ -84,8 +85,8 @@ enum Incoming {
     /// A request that may not be let in. Nothing is taken in meanwhile.
     Unproven(Box<Unproven>),
     Push(Box<Push>),
-    /// A push whose body is complete, while the rest of what it takes is done turn by turn. Nothing is taken in meanwhile.
-    Unsettled(Box<Push>),
+    /// A complete request whose answer is worked out step by step. Nothing is taken in meanwhile.
+    Working(Work),
 }
 
 /// The part of an answer that is made or sent piece by piece.
@@ -148,7 +149,7 @@ enum Step {
     Nothing,
     Receive(Incoming),
     Prove(Box<Unproven>),
-    Settle(Box<Push>),
+    Work(Work),
     Answer(Reply),
     Await(Pending),
     Refuse(Refusal),
@@ -210,7 +211,8 @@ impl Session {
     /// Ends it; what it borrowed from the application goes back.
     pub(super) fn close(mut self, app: &mut App) {
         match self.incoming.take() {
-            Incoming::Push(push) | Incoming::Unsettled(push) => app.end_push(push),
+            Incoming::Push(push) => app.end_push(push),
+            Incoming::Working(work) => app.abandon(work),
             Incoming::Unproven(unproven) => app.release(&unproven),
             Incoming::Held(_) | Incoming::Nothing => {}
         }
@@ -259,7 +261,7 @@ impl Session {
             if self.awaits.is_some() || self.is_unproven() {
                 return Next::Wait;
             }
-            if self.settle(app, shared, clock) {
+            if self.work(app, shared, clock) {
                 self.note_progress(0, shared.now, app.limits()); // Neither here.
                 return Next::Again;
             }
@@ -383,21 +385,21 @@ impl Session {
 
     /// Whether it is neither the disk that is waited for, nor a comparison of credentials, nor the gateway itself.
     fn is_client_awaited(&self) -> bool {
-        self.awaits.is_none() && !self.is_unproven() && !self.is_unsettled()
+        self.awaits.is_none() && !self.is_unproven() && !self.is_working()
     }
 
-    /// Goes on with a push whose body is complete; whether there is one.
-    fn settle(&mut self, app: &mut App, shared: &mut Shared, clock: Clock) -> bool {
-        let is_unsettled = self.is_unsettled();
-        if is_unsettled && let Incoming::Unsettled(push) = self.incoming.take() {
-            let step = step(app.push_settle(push, clock.now()));
+    /// Does a step of the work on a request that is complete; whether there is one.
+    fn work(&mut self, app: &mut App, shared: &mut Shared, clock: Clock) -> bool {
+        let is_working = self.is_working();
+        if is_working && let Incoming::Working(work) = self.incoming.take() {
+            let step = step(app.work(work, clock.now()));
             self.follow(step, app, shared);
         }
-        is_unsettled
+        is_working
     }
 
-    fn is_unsettled(&self) -> bool {
-        matches!(self.incoming, Incoming::Unsettled(_))
+    fn is_working(&self) -> bool {
+        matches!(self.incoming, Incoming::Working(_))
     }
 
     /// The peer sends no more: what that means for a request at hand.
@@ -419,7 +421,7 @@ impl Session {
             }
             // Not a byte of its body is asked for.
             Step::Prove(unproven) => self.incoming = Incoming::Unproven(unproven),
-            Step::Settle(push) => self.incoming = Incoming::Unsettled(push),
+            Step::Work(work) => self.incoming = Incoming::Working(work),
             Step::Answer(reply) => self.answer(reply, app, shared),
             Step::Await(pending) => {
                 self.awaits = Some(pending.ticket);
@@ -600,7 +602,7 @@ impl Incoming {
         match self {
             Self::Push(push) if push.is_coded() => CODED_PIECE_BYTES,
             Self::Held(_) => CODED_PIECE_BYTES,
-            Self::Push(_) | Self::Unsettled(_) | Self::Unproven(_) | Self::Nothing => usize::MAX,
+            Self::Push(_) | Self::Working(_) | Self::Unproven(_) | Self::Nothing => usize::MAX,
         }
     }
 }
@@ -623,7 +625,7 @@ fn take_event(
                 let error = held.cut_short();
                 Step::Answer(app.held_failed(held, &error))
             }
-            Incoming::Unproven(_) | Incoming::Unsettled(_) | Incoming::Nothing => Step::Nothing,
+            Incoming::Unproven(_) | Incoming::Working(_) | Incoming::Nothing => Step::Nothing,
         },
         Event::BodyFailed(error) => failed(incoming, 400, &error, app, clock),
         Event::Refused(refusal) => Step::Refuse(refusal),
@@ -636,7 +638,7 @@ fn step(answer: Answer) -> Step {
         Answer::Push(push) => Step::Receive(Incoming::Push(push)),
         Answer::Hold(held) => Step::Receive(Incoming::Held(held)),
         Answer::Pending(pending) => Step::Await(pending),
-        Answer::Unsettled(push) => Step::Settle(push),
+        Answer::Working(work) => Step::Work(work),
         Answer::Unproven(unproven) => Step::Prove(unproven),
     }
 }
@@ -684,6 +686,6 @@ fn failed(incoming: &mut Incoming, status: u16, error: &dyn Display, app: &mut A
     match incoming.take() {
         Incoming::Push(push) => Step::Answer(app.push_failed(push, status, error, clock.now())),
         Incoming::Held(held) => Step::Answer(app.held_failed(held, error)),
-        Incoming::Unproven(_) | Incoming::Unsettled(_) | Incoming::Nothing => Step::Nothing,
+        Incoming::Unproven(_) | Incoming::Working(_) | Incoming::Nothing => Step::Nothing,
     }
 }

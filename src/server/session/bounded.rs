@@ -23,7 +23,8 @@ impl Session {
     /// How much it holds now, and how much that was when this was asked last.
     pub(in crate::server) fn weigh(&mut self) -> (Weight, Weight) {
         let push = match &self.incoming {
-            Incoming::Push(push) | Incoming::Unsettled(push) => push.held_bytes(),
+            Incoming::Push(push) => push.held_bytes(),
+            Incoming::Working(work) => work.held_bytes(),
             // The application bounds what it holds of those that are not let in.
             Incoming::Held(_) | Incoming::Unproven(_) | Incoming::Nothing => 0,
         };
@@ -77,10 +78,14 @@ impl Session {
     ) -> bool {
         let reached = app.limits().reached(limit);
         let is_told = match (self.patience.phase(), self.incoming.take()) {
-            (Phase::Head | Phase::Body, Incoming::Push(push) | Incoming::Unsettled(push)) => {
-                let mut reply = app.push_limited(push, reached, clock.now());
-                reply.closes = true;
-                self.answer(reply, app, shared);
+            (Phase::Head | Phase::Body, Incoming::Push(push)) => {
+                let reply = app.push_limited(push, reached, clock.now());
+                self.answer(Reply { closes: true, ..reply }, app, shared);
+                true
+            }
+            (Phase::Head | Phase::Body, Incoming::Working(work)) => {
+                let reply = app.work_limited(work, reached, clock.now());
+                self.answer(Reply { closes: true, ..reply }, app, shared);
                 true
             }
             (Phase::Head | Phase::Body, Incoming::Held(held)) => {

@@ -13,7 +13,7 @@ impl Shared {
             Step::Answer(reply) => Verdict::Answered(reply.status),
             Step::Await(_) => Verdict::Waits,
             Step::Refuse(refusal) => Verdict::Refused(refusal.status()),
-            Step::Nothing | Step::Receive(_) | Step::Prove(_) | Step::Settle(_) => return,
+            Step::Nothing | Step::Receive(_) | Step::Prove(_) | Step::Work(_) => return,
         };
         self.decided.push(Decided { peer, verdict });
     }
