@@ -242,7 +242,7 @@ impl Store {
     pub fn delete(&mut self, key: &GroupKey) -> bool {
         let Some(group) = self.catalog.find_group(key) else { return false };
         self.audited = None;
-        let families: Vec<_> = self.catalog.outline(group).held.iter().map(|held| held.family).collect();
+        let families: Vec<_> = self.catalog.holdings(group).map(|held| held.family).collect();
         self.drop_holdings(group, &families);
         self.set_quoted_names(group, false);
         self.catalog.remove_group(group);
@@ -374,6 +374,12 @@ impl Store {
         self.pages.groups_of(&self.catalog, FamilyId::PUSH_TIME).map(|id| GroupView::new(self, id))
     }
 
+    /// Makes groups of more than so many families large, push times included: many more than usual in a test.
+    #[cfg(any(test, feature = "fuzz"))]
+    pub fn set_outline_families_max(&mut self, max: usize) {
+        self.catalog.outline_families_max = max;
+    }
+
     /// Panics if any invariant does not hold.
     #[cfg(any(test, feature = "fuzz"))]
     pub fn verify(&self) {
@@ -459,7 +465,7 @@ impl Store {
         let places = &self.catalog.group(group).places;
         let outline = self.catalog.outline(group);
         let pushed = hinted(&self.resolved).filter_map(|(resolved, hint)| outline.position_near(resolved.id, hint));
-        self.pages.warm(pushed.chain([0]).filter_map(|at| places[at].home()));
+        self.pages.warm(pushed.chain([0]).filter_map(|at| places.get(at)?.home()));
     }
 
     fn apply(&mut self, group: GroupId, staged: &mut Staged, resolved: &[Resolved], mode: Mode, at: Timestamp) {
@@ -467,7 +473,7 @@ impl Store {
             self.set_quoted_names(group, staged.has_quoted_names());
         }
         let families = resolved.iter().map(|resolved| resolved.id);
-        if !self.catalog.outline(group).is_of(families.clone()) {
+        if !self.catalog.is_all_held(group, families.clone()) {
             if mode == Mode::Replace {
                 self.drop_unnamed(group, resolved);
             }
@@ -489,8 +495,8 @@ impl Store {
         let is_named = |family: FamilyId| {
             family <= FamilyId::FAILURE_TIME || resolved.binary_search_by_key(&family, |resolved| resolved.id).is_ok()
         };
-        let held = &self.catalog.outline(group).held;
-        let gone: Vec<_> = held.iter().map(|held| held.family).filter(|family| !is_named(*family)).collect();
+        let held = self.catalog.holdings(group);
+        let gone: Vec<_> = held.map(|held| held.family).filter(|family| !is_named(*family)).collect();
         if !gone.is_empty() {
             self.drop_holdings(group, &gone);
         }
@@ -498,8 +504,8 @@ impl Store {
 
     /// Adds the families of a push that the group does not hold yet.
     fn add_new(&mut self, group: GroupId, staged: &Staged, resolved: &[Resolved]) {
-        let outline = self.catalog.outline(group);
-        let new = resolved.iter().filter(|resolved| outline.position(resolved.id).is_none());
+        let is_new = |family| self.catalog.held(Entry { family, group }).is_none();
+        let new = resolved.iter().filter(|resolved| is_new(resolved.id));
         let new: Vec<_> = new.map(|resolved| (resolved.id, staged.pushed(resolved.ix).kind())).collect();
         if !new.is_empty() {
             self.catalog.add_holdings(group, &new);

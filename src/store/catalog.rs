@@ -15,7 +15,7 @@ use super::entry::{Entry, FamilyId, GroupId, Home};
 use super::holdings::{Place, Rare};
 use super::key::GroupKey;
 use super::outline::{Help, Known, OutlineId, Outlines};
-use crate::limits::{FAMILY_BYTES, GROUP_BYTES, HOLDING_BYTES, SHAPE_NAME_BYTES};
+use crate::limits::{FAMILY_BYTES, GROUP_BYTES, HOLDING_BYTES, OUTLINE_SHARED_FAMILIES_MAX, SHAPE_NAME_BYTES};
 use crate::model::sample::{BodyShape, Kind};
 use crate::model::time::Timestamp;
 
@@ -85,7 +85,7 @@ struct Shape {
 }
 
 /// Groups, families and shapes.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Catalog {
     pub(super) groups: Slab<Group>,
     groups_by_key: HashTable<GroupId>,
@@ -94,11 +94,31 @@ pub struct Catalog {
     shapes: Slab<Shape>,
     shapes_by_names: HashTable<ShapeId>,
     pub(super) outlines: Outlines,
+    /// A group of more families is large. Lower in tests.
+    pub(super) outline_families_max: usize,
     hasher: RandomState,
     /// Lines of all groups, the gateway itself not counted.
     pub(super) series: u64,
     /// What groups, families and holdings are counted with beside their text, bytes; the gateway's are not.
     pub(super) bytes: u64,
+}
+
+impl Default for Catalog {
+    fn default() -> Self {
+        Self {
+            groups: Slab::default(),
+            groups_by_key: HashTable::default(),
+            families: Slab::default(),
+            families_by_name: HashTable::default(),
+            shapes: Slab::default(),
+            shapes_by_names: HashTable::default(),
+            outlines: Outlines::default(),
+            outline_families_max: OUTLINE_SHARED_FAMILIES_MAX,
+            hasher: RandomState::default(),
+            series: 0,
+            bytes: 0,
+        }
+    }
 }
 
 impl Family {
@@ -155,7 +175,7 @@ impl Catalog {
     /// Forgets a group that holds nothing any more.
     pub fn remove_group(&mut self, id: GroupId) {
         let group = self.groups.remove(id.0 as usize);
-        assert!(group.places.is_empty(), "a group is emptied before it is forgotten");
+        assert!(group.places.is_empty() && !group.is_large(), "a group is emptied before it is forgotten");
         self.outlines.leave(group.outline);
         let hash = self.hasher.hash_one(group.key.as_bytes());
         match self.groups_by_key.find_entry(hash, |found| *found == id) {
@@ -437,6 +457,7 @@ impl Catalog {
         for (group, known) in self.groups_from(GroupId::OWN) {
             bytes += group_bytes(&known.key);
             assert_eq!(known.places.len(), self.outline(group).held.len());
+            assert_eq!(known.is_large(), self.holding_count(group) > self.outline_families_max);
             for held in self.holdings(group).filter(|_| group != GroupId::OWN) {
                 let counted = held.home.map_or(0, |_| lines(Entry { family: held.family, group }));
                 assert_eq!(held.content.lines as usize, counted, "lines of {}", self.family(held.family).name);

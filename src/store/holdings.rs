@@ -1,5 +1,10 @@
-//! What each group holds: the outline that it may share with others, and its own homes and times in the order of that.
+//! What each group holds of which families, where that stands and when it was written.
+//!
+//! A group of usual size has an outline, which it may share with others, and its own places and times in the order of
+//! the outline. A group of more than `OUTLINE_SHARED_FAMILIES_MAX` families is *large*: it has a tree with a row for
+//! each family instead, so that a change costs as much as the families that it changes, however many the group holds.
 
+use std::collections::BTreeMap;
 use std::ops::Deref;
 
 use super::catalog::{Catalog, Group};
@@ -48,8 +53,19 @@ pub struct Rare {
     failed: Timestamp,
     /// Why that push was refused, cut short.
     failure: Option<Box<str>>,
-    /// When each holding was written, in the order of the outline; nothing if all were [`Group::usually_written`].
+    /// When each holding was written, in the order of the outline; empty if all were [`Group::usually_written`], and in
+    /// a large group.
     written: Vec<Timestamp>,
+    /// What a large group holds; empty in others, whose families are in their outline.
+    rows: BTreeMap<FamilyId, Row>,
+}
+
+/// What a group holds of one family, where that stands, and when it was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Row {
+    held: Held,
+    place: Place,
+    written: Timestamp,
 }
 
 impl Group {
@@ -71,6 +87,25 @@ impl Group {
         if time == Timestamp::default() { self.created } else { time }
     }
 
+    /// Whether its families have rows of their own instead of an outline.
+    pub(super) fn is_large(&self) -> bool {
+        self.rare.as_ref().is_some_and(|rare| !rare.rows.is_empty())
+    }
+
+    /// The row of a family that a large group holds.
+    fn row(&self, family: FamilyId) -> Option<&Row> {
+        self.rare.as_ref()?.rows.get(&family)
+    }
+
+    fn row_mut(&mut self, family: FamilyId) -> Option<&mut Row> {
+        self.rare.as_mut()?.rows.get_mut(&family)
+    }
+
+    /// How many families a large group holds; 0 for others.
+    fn row_count(&self) -> usize {
+        self.rare.as_ref().map_or(0, |rare| rare.rows.len())
+    }
+
     fn own_times(&self) -> &[Timestamp] {
         self.rare.as_ref().map_or(&[], |rare| &rare.written)
     }
@@ -82,6 +117,13 @@ impl Group {
 
     fn written(&self, at: usize) -> Timestamp {
         self.own_times().get(at).copied().unwrap_or_else(|| self.usually_written(at))
+    }
+
+    /// Notes when a family that a large group holds was written.
+    pub(super) fn set_row_written(&mut self, family: FamilyId, at: Timestamp) {
+        if let Some(row) = self.row_mut(family) {
+            row.written = at;
+        }
     }
 
     /// Notes when holdings at these places were written, beside another change of its times.
@@ -112,33 +154,57 @@ impl Catalog {
     }
 
     /// What a group holds, sorted by family.
-    pub fn holdings(&self, id: GroupId) -> impl ExactSizeIterator<Item = Holding<'_>> {
+    pub fn holdings(&self, id: GroupId) -> impl Iterator<Item = Holding<'_>> {
+        self.holdings_from(id, FamilyId(0))
+    }
+
+    /// What a group holds, sorted by family, from the first family on that is not below `from`.
+    pub fn holdings_from(&self, id: GroupId, from: FamilyId) -> impl Iterator<Item = Holding<'_>> {
         let group = self.group(id);
-        let held = self.outline(id).held.iter().enumerate();
-        held.map(|(at, held)| Holding { held, home: group.places[at].home(), written: group.written(at) })
+        let held = &self.outline(id).held;
+        let start = held.partition_point(|held| held.family < from);
+        let usual = held.iter().enumerate().skip(start);
+        let usual =
+            usual.map(|(at, held)| Holding { held, home: group.places[at].home(), written: group.written(at) });
+        let rows = group.rare.iter().flat_map(move |rare| rare.rows.range(from..));
+        usual.chain(rows.map(|(_, Row { held, place, written })| Holding {
+            held,
+            home: place.home(),
+            written: *written,
+        }))
+    }
+
+    /// How many families a group holds, the push times included.
+    pub fn holding_count(&self, id: GroupId) -> usize {
+        self.outline(id).held.len() + self.group(id).row_count()
+    }
+
+    /// Whether these families, sorted, are all that a group of usual size holds beside the push times.
+    pub fn is_all_held(&self, id: GroupId, families: impl ExactSizeIterator<Item = FamilyId>) -> bool {
+        !self.group(id).is_large() && self.outline(id).is_of(families)
     }
 
     /// What a group holds of a family, and where that stands.
     pub fn holding(&self, entry: Entry) -> Option<(&Held, Option<Home>)> {
-        let at = self.outline(entry.group).position(entry.family)?;
-        Some(self.holding_at(entry.group, at))
+        self.holding_near(entry, usize::MAX)
     }
 
-    /// The same, looked for at the hint first, a place in the outline.
+    /// What a group holds of a family, and where that stands; looked for at the hint first, a place in the outline.
     pub fn holding_near(&self, entry: Entry, hint: usize) -> Option<(&Held, Option<Home>)> {
-        let at = self.outline(entry.group).position_near(entry.family, hint)?;
-        Some(self.holding_at(entry.group, at))
+        match self.outline(entry.group).position_near(entry.family, hint) {
+            Some(at) => Some(self.holding_at(entry.group, at)),
+            None => self.group(entry.group).row(entry.family).map(|row| (&row.held, row.place.home())),
+        }
     }
 
-    /// The same by its place in the outline.
+    /// What a group of usual size holds at a place of its outline, and where that stands.
     pub fn holding_at(&self, group: GroupId, at: usize) -> (&Held, Option<Home>) {
         (&self.outline(group).held[at], self.group(group).places[at].home())
     }
 
     /// What a group holds of a family.
     pub fn held(&self, entry: Entry) -> Option<&Held> {
-        let outline = self.outline(entry.group);
-        outline.position(entry.family).map(|at| &outline.held[at])
+        self.holding(entry).map(|(held, _)| held)
     }
 
     /// Where an entry of a group stands.
@@ -151,9 +217,12 @@ impl Catalog {
     /// Notes where an entry of a group stands from now on.
     pub(super) fn set_place(&mut self, entry: Entry, home: Option<Home>) {
         let group = &mut self.groups[entry.group.0 as usize];
-        let at = self.outlines.get(group.outline).position(entry.family).expect("only held families have entries");
+        let old = match self.outlines.get(group.outline).position(entry.family) {
+            Some(at) => &mut group.places[at],
+            None => &mut group.row_mut(entry.family).expect("only held families have entries").place,
+        };
         let place = home.map_or(Place::NOWHERE, Place);
-        match (std::mem::replace(&mut group.places[at], place).home().is_some(), home.is_some()) {
+        match (std::mem::replace(old, place).home().is_some(), home.is_some()) {
             (false, true) => self.family_mut(entry.family).shown += 1,
             (true, false) => self.family_mut(entry.family).shown -= 1,
             (true, true) | (false, false) => {}
@@ -201,11 +270,17 @@ impl Catalog {
         let new = |(family, kind): &(FamilyId, Kind)| {
             let content = Content { kind: *kind, metrics: 1, lines: 0 };
             let held = Held { family: *family, content, help: None };
-            (held, Place::NOWHERE, Timestamp::default())
+            Row { held, place: Place::NOWHERE, written: Timestamp::default() }
         };
+        if self.group(id).is_large() || self.holding_count(id) + families.len() > self.outline_families_max {
+            self.make_large(id);
+            let rare = self.groups[id.0 as usize].rare.get_or_insert_default();
+            rare.rows.extend(families.iter().map(|family| (family.0, new(family))));
+            return;
+        }
         self.reorder(id, |mut all| {
             all.extend(families.iter().map(new));
-            order::sort_by_key(&mut all, |(held, ..)| held.family);
+            order::sort_by_key(&mut all, |row| row.held.family);
             all
         });
     }
@@ -213,22 +288,65 @@ impl Catalog {
     /// Removes families, sorted, from a group that holds them all, and whose entries are gone.
     pub fn drop_holdings(&mut self, id: GroupId, families: &[FamilyId]) {
         let mut gone = Vec::new();
-        // In one go: taking them out one by one would move the others each time.
-        self.reorder(id, |all| {
-            let (dropped, kept) = all.into_iter().partition(|(held, ..)| families.binary_search(&held.family).is_ok());
-            gone = dropped;
-            kept
-        });
-        for (held, ..) in gone {
+        let group = &mut self.groups[id.0 as usize];
+        if group.is_large() {
+            let rows = group.rare.as_mut().map(|rare| &mut rare.rows);
+            gone.extend(rows.into_iter().flat_map(|rows| families.iter().filter_map(|family| rows.remove(family))));
+        } else {
+            // In one go: taking them out one by one would move the others each time.
+            self.reorder(id, |all| {
+                let (dropped, kept) = all.into_iter().partition(|row| families.binary_search(&row.held.family).is_ok());
+                gone = dropped;
+                kept
+            });
+        }
+        for Row { held, .. } in gone {
             self.series -= u64::from(held.content.lines);
             self.bytes -= help_bytes(held.help.as_ref());
             self.leave_holder(held.family, id, held.content.kind);
         }
     }
 
-    /// To be called when what a group holds has changed: it shares its outline with those that hold the same.
-    pub fn share_outline(&mut self, group: GroupId) {
-        self.outlines.share(&mut self.groups[group.0 as usize].outline);
+    /// To be called when what a group holds has changed: it shares its outline with those that hold the same, unless it
+    /// is large.
+    pub fn share_outline(&mut self, id: GroupId) {
+        let group = &mut self.groups[id.0 as usize];
+        if (1..=self.outline_families_max).contains(&group.row_count()) {
+            let rows = group.rare.as_mut().map(|rare| std::mem::take(&mut rare.rows)).unwrap_or_default();
+            self.set_rows(id, rows.into_values().collect(), true);
+        }
+        self.outlines.share(&mut self.groups[id.0 as usize].outline);
+    }
+
+    /// Gives the families of a group rows of their own, if they have none yet.
+    fn make_large(&mut self, id: GroupId) {
+        if self.group(id).is_large() {
+            return;
+        }
+        let rows = self.take_rows(id);
+        let group = &mut self.groups[id.0 as usize];
+        let rare = group.rare.get_or_insert_default();
+        rare.written = Vec::new();
+        rare.rows = rows.into_iter().map(|row| (row.held.family, row)).collect();
+        group.places = Box::default();
+    }
+
+    /// Takes what a group of usual size holds out of its outline.
+    fn take_rows(&mut self, id: GroupId) -> Vec<Row> {
+        let group = &mut self.groups[id.0 as usize];
+        let outline = self.outlines.change(&mut group.outline);
+        let held = std::mem::take(&mut outline.held).into_iter().enumerate();
+        held.map(|(at, held)| Row { held, place: group.places[at], written: group.written(at) }).collect()
+    }
+
+    /// Makes these rows what a group of usual size holds; with `has_own_times`, their times are not the usual ones.
+    fn set_rows(&mut self, id: GroupId, rows: Vec<Row>, has_own_times: bool) {
+        let group = &mut self.groups[id.0 as usize];
+        group.places = rows.iter().map(|row| row.place).collect();
+        if has_own_times {
+            group.set_written(rows.iter().map(|row| row.written).collect());
+        }
+        self.outlines.change(&mut group.outline).held = rows.into_iter().map(|row| row.held).collect();
     }
 
     fn change_outline(&mut self, group: GroupId) -> &mut Outline {
@@ -236,23 +354,20 @@ impl Catalog {
     }
 
     fn change_held(&mut self, entry: Entry) -> &mut Held {
+        const HELD: &str = "only families that are held are changed";
+        if self.group(entry.group).is_large() {
+            return &mut self.group_mut(entry.group).row_mut(entry.family).expect(HELD).held;
+        }
         let outline = self.change_outline(entry.group);
-        let at = outline.position(entry.family).expect("only families that are held are changed");
+        let at = outline.position(entry.family).expect(HELD);
         &mut outline.held[at]
     }
 
-    /// Changes which families a group holds.
+    /// Changes which families a group of usual size holds.
     fn reorder(&mut self, id: GroupId, change: impl FnOnce(Vec<Row>) -> Vec<Row>) {
-        let group = &mut self.groups[id.0 as usize];
-        let outline = self.outlines.change(&mut group.outline);
-        let has_own_times = !group.own_times().is_empty();
-        let rows = std::mem::take(&mut outline.held).into_iter().enumerate();
-        let rows = change(rows.map(|(at, held)| (held, group.places[at], group.written(at))).collect());
-        group.places = rows.iter().map(|(_, place, _)| *place).collect();
-        if has_own_times {
-            group.set_written(rows.iter().map(|(.., written)| *written).collect());
-        }
-        outline.held = rows.into_iter().map(|(held, ..)| held).collect();
+        let has_own_times = !self.group(id).own_times().is_empty();
+        let rows = change(self.take_rows(id));
+        self.set_rows(id, rows, has_own_times);
     }
 
     // ---- times ----
@@ -260,6 +375,10 @@ impl Catalog {
     /// Notes a push to a group that was accepted, with these families, sorted; all are held.
     pub fn note_push(&mut self, id: GroupId, families: impl ExactSizeIterator<Item = FamilyId> + Clone, at: Timestamp) {
         let group = &mut self.groups[id.0 as usize];
+        if group.is_large() {
+            group.pushed = at;
+            return families.chain([FamilyId::PUSH_TIME]).for_each(|family| group.set_row_written(family, at));
+        }
         let outline = self.outlines.get(group.outline);
         if group.own_times().is_empty() && outline.is_of(families.clone()) {
             group.pushed = at;
@@ -276,7 +395,10 @@ impl Catalog {
             let rare = group.rare.get_or_insert_default();
             (rare.failed, rare.failure) = (at, Some(reason));
         };
-        if group.own_times().is_empty() {
+        if group.is_large() {
+            change(group);
+            group.set_row_written(FamilyId::FAILURE_TIME, at);
+        } else if group.own_times().is_empty() {
             change(group);
         } else {
             group.rewrite(change, [(FamilyId::FAILURE_TIME.0 as usize, at)].into_iter());
@@ -294,8 +416,13 @@ impl Catalog {
             }
         };
         let times = [(FamilyId::PUSH_TIME, pushed), (FamilyId::FAILURE_TIME, failed)];
+        let group = self.group_mut(id);
+        if group.is_large() {
+            change(group);
+            return times.into_iter().for_each(|(family, time)| group.set_row_written(family, time.written));
+        }
         let times = times.into_iter().map(|(family, time)| (family.0 as usize, time.written));
-        self.group_mut(id).rewrite(change, times);
+        group.rewrite(change, times);
     }
 
     /// Sets when families of a group were written, and why the last refused push was.
@@ -306,19 +433,20 @@ impl Catalog {
         failure: Option<&str>,
     ) {
         let group = &mut self.groups[id.0 as usize];
-        let outline = self.outlines.get(group.outline);
-        let families = families.filter_map(|(family, time)| Some((outline.position(family)?, time)));
         let change = |group: &mut Group| {
             if failure.is_some() {
                 group.rare.get_or_insert_default().failure = failure.map(Box::from);
             }
         };
+        if group.is_large() {
+            change(group);
+            return families.for_each(|(family, time)| group.set_row_written(family, time));
+        }
+        let outline = self.outlines.get(group.outline);
+        let families = families.filter_map(|(family, time)| Some((outline.position(family)?, time)));
         group.rewrite(change, families);
     }
 }
-
-/// What a group holds of a family, where that stands, and when it was written.
-type Row = (Held, Place, Timestamp);
 
 /// What a help text is counted with, bytes.
 pub fn help_bytes(help: Option<&Help>) -> u64 {

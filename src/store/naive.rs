@@ -142,6 +142,13 @@ impl Twins {
         Self::new(Store::unchecked())
     }
 
+    /// Twins whose groups are large from two pushed families on.
+    pub fn large() -> Self {
+        let mut store = Store::new();
+        store.set_outline_families_max(3);
+        Self::new(store)
+    }
+
     /// Twins that may hold so much.
     pub fn limited(limits: Limits) -> Self {
         let mut store = Store::new();

@@ -12,7 +12,6 @@ use hashbrown::HashTable;
 use slab::Slab;
 
 use super::entry::FamilyId;
-use crate::limits::OUTLINE_SHARED_FAMILIES_MAX;
 use crate::model::sample::Kind;
 
 /// A help text, shared by those who hold it. In front of it stands its hash: outlines are hashed without reading the text
@@ -151,7 +150,7 @@ impl Outlines {
     /// Ends a change: a group whose outline has become the same as others' has theirs from now on.
     pub fn share(&mut self, id: &mut OutlineId) {
         let known = &mut self.all[id.0 as usize];
-        if known.is_shared || known.outline.held.len() > OUTLINE_SHARED_FAMILIES_MAX {
+        if known.is_shared {
             return;
         }
         known.outline.held.shrink_to_fit();
@@ -219,14 +218,13 @@ impl Outlines {
         for (at, known) in &self.all {
             let held = &known.outline.held;
             assert!(held.is_sorted_by(|left, right| left.family < right.family));
-            assert_eq!(known.is_shared, held.len() <= OUTLINE_SHARED_FAMILIES_MAX);
-            assert!(known.is_shared || known.groups == 1);
+            assert!(known.is_shared, "a change ends with sharing");
             let hash = hash_of(&self.hasher, &known.outline);
             let is_equal = |id: &OutlineId| self.all[id.0 as usize].outline == known.outline;
             let found: Vec<_> = self.by_content.iter_hash(hash).filter(|id| is_equal(id)).collect();
-            assert!(!known.is_shared || found == [&OutlineId(at as u32)], "shared outlines are found, and alone");
+            assert!(found == [&OutlineId(at as u32)], "shared outlines are found, and alone");
         }
-        assert_eq!(self.by_content.len(), self.all.iter().filter(|(_, known)| known.is_shared).count());
+        assert_eq!(self.by_content.len(), self.all.len());
     }
 }
 
@@ -266,21 +264,5 @@ mod tests {
         ids.drain(..).for_each(|id| outlines.leave(id));
         assert!(outlines.all.is_empty());
         outlines.verify(ids.into_iter());
-    }
-
-    #[test]
-    fn long_outlines_are_not_shared() {
-        let mut outlines = Outlines::default();
-        for (families, expected) in [(OUTLINE_SHARED_FAMILIES_MAX, 1), (OUTLINE_SHARED_FAMILIES_MAX + 1, 2)] {
-            let mut ids = [outlines.empty(), outlines.empty()];
-            for id in &mut ids {
-                let list = (0..families as u32).map(|family| held(&outlines, family, 1, "help")).collect();
-                outlines.change(id).held = list;
-                outlines.share(id);
-            }
-            assert_eq!(outlines.all.len(), expected);
-            outlines.verify(ids.into_iter());
-            ids.into_iter().for_each(|id| outlines.leave(id));
-        }
     }
 }

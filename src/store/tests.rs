@@ -221,6 +221,12 @@ fn long_random_runs_unchecked_agree_with_the_oracle() {
     run(Twins::unchecked, 20..28);
 }
 
+/// Groups become large and small again all the time.
+#[test]
+fn long_random_runs_with_large_groups_agree_with_the_oracle() {
+    run(Twins::large, 28..40);
+}
+
 fn run(twins: fn() -> Twins, seeds: std::ops::Range<u64>) {
     let mut repeated = 0;
     for seed in seeds.clone() {

@@ -15,7 +15,7 @@ use super::detail::Block;
 use super::entry::{Entry, FamilyId, GroupId};
 use super::holdings::Holding;
 use super::key::GroupKey;
-use super::outline::{Held, Help};
+use super::outline::Help;
 use super::pages::Piece;
 use super::staged::{LineNote, RESERVED_NAMES};
 use crate::model::line::Line;
@@ -73,7 +73,7 @@ impl<'a> GroupView<'a> {
 
     /// How many families it holds, the push times included.
     pub fn holding_count(&self) -> usize {
-        self.held().len()
+        self.store.catalog.holding_count(self.id)
     }
 
     /// The length of its lines in the exposition, push times included, bytes. Looks up each of its families.
@@ -86,12 +86,12 @@ impl<'a> GroupView<'a> {
 
     /// How many families were pushed to it; the push times are not counted.
     pub fn family_count(&self) -> usize {
-        self.pushed_families().len()
+        self.holding_count().saturating_sub(RESERVED_NAMES.len())
     }
 
     /// How many metrics they have: series, histograms and summaries.
     pub fn metric_count(&self) -> u64 {
-        self.pushed_families().iter().map(|held| u64::from(held.content.metrics)).sum()
+        self.pushed_families().map(|held| u64::from(held.content.metrics)).sum()
     }
 
     /// What it holds now.
@@ -109,12 +109,8 @@ impl<'a> GroupView<'a> {
     }
 
     /// Every group holds the push times, which have the lowest ids.
-    fn pushed_families(&self) -> &'a [Held] {
-        self.held().get(2..).unwrap_or_default()
-    }
-
-    fn held(&self) -> &'a [Held] {
-        &self.store.catalog.outline(self.id).held
+    fn pushed_families(&self) -> impl Iterator<Item = Holding<'a>> + use<'a> {
+        self.store.catalog.holdings(self.id).skip(RESERVED_NAMES.len())
     }
 
     fn family(&self, holding: Holding<'_>) -> FamilyView {
