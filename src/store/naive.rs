@@ -14,7 +14,7 @@ use crate::limits::{Limit, Limits};
 use crate::model::sample::{BodyShape, Kind, Repeat};
 use crate::model::time::Timestamp;
 
-pub use feed::{feed, written_values};
+pub use feed::{detail_series, feed, written_values};
 
 /// Label names and values, in any order.
 pub type Labels = Vec<(String, String)>;
@@ -396,7 +396,9 @@ impl State {
                 Kind::Summary => 3,
                 _ => 1,
             };
-            family.metrics.len() as u64 * of_one
+            let of_detail = |(_, value): &(LabelSet, i64)| detail_series(family.kind, value.to_string().as_bytes());
+            let beside_lines = if family.has_details { family.metrics.iter().map(of_detail).sum() } else { 0 };
+            family.metrics.len() as u64 * of_one + beside_lines
         };
         let series = |group: &Group| group.families.values().map(lines).sum::<u64>() + 2;
         Usage {

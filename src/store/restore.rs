@@ -13,7 +13,7 @@ use super::staged::{LineNote, RESERVED_NAMES};
 use super::times::PushTime;
 use crate::limits::{ENTRY_SHARED_BYTES_MAX, PAGE_BYTES};
 use crate::model::order;
-use crate::model::sample::{FamilyIx, Kind};
+use crate::model::sample::{Detail, FamilyIx, Kind};
 use crate::model::time::Timestamp;
 
 /// A group as it was kept: what a [`super::GroupSnapshot`] shows.
@@ -50,8 +50,8 @@ pub struct StoredFamily<'a> {
     pub written: Timestamp,
     /// What its lines do not show, in order of lines.
     pub notes: Vec<LineNote>,
-    /// What its metrics say beyond their lines: label sets and messages.
-    pub details: Vec<(&'a [u8], &'a [u8])>,
+    /// What its metrics say beyond their lines, with their label sets.
+    pub details: Vec<(&'a [u8], Detail<'a>)>,
     /// Its lines; nothing if it has no metrics.
     pub text: &'a [u8],
 }
@@ -103,8 +103,8 @@ impl Store {
         }
         if !family.details.is_empty() {
             let mut staged = StagedDetails::default();
-            for (labels, message) in &family.details {
-                staged.add(FamilyIx(0), labels, message);
+            for (labels, detail) in &family.details {
+                staged.add(FamilyIx(0), labels, *detail);
             }
             self.details.replace(entry, &staged, FamilyIx(0));
         }
