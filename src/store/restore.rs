@@ -65,7 +65,6 @@ impl Store {
         if self.catalog.find_group(&group.key).is_some() || names.windows(2).any(|pair| pair[0] == pair[1]) {
             return false;
         }
-        self.audited = None;
         let id = self.catalog.add_group(group.key.clone(), Timestamp::default());
         self.set_quoted_names(id, group.has_quoted_names);
         let mut resolved = Vec::with_capacity(group.families.len());
@@ -85,6 +84,7 @@ impl Store {
             self.restore_family(Entry { family, group: id }, &group.families[ix.0 as usize]);
         }
         self.catalog.share_outline(id);
+        held.iter().for_each(|(family, _)| self.mark(*family));
         true
     }
 
