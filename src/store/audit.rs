@@ -137,8 +137,12 @@ impl Audits {
                 }
             };
             if current.advance(catalog, pages, budget) {
-                let (family, (problems, hashes)) = (current.id, current.finish());
+                let (family, has_other_values) = (current.id, current.has_other_values);
+                let (problems, hashes) = current.finish();
                 self.hashes = hashes;
+                if has_other_values && !problems.is_empty() {
+                    self.mark(family);
+                }
                 self.note(family, problems);
             } else {
                 self.current = Some(current);
@@ -224,6 +228,9 @@ impl Store {
 
     /// Takes note that values of a family have changed: where something is wrong with it, that is told with them.
     pub(super) fn mark_values(&mut self, family: FamilyId) {
+        if let Some(current) = self.audits.current.as_mut().filter(|current| current.id == family) {
+            current.has_other_values = true;
+        }
         if self.audits.count > 0 && self.audits.listed.contains_key(&family) {
             self.mark(family);
         }

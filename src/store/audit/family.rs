@@ -32,6 +32,8 @@ pub struct FamilyAudit {
     pub id: FamilyId,
     /// The mark that it is looked at for.
     pub mark: u64,
+    /// Whether values have changed since: what is wrong, if anything is, is told with others.
+    pub has_other_values: bool,
     name: Rc<str>,
     kind: Kind,
     problems: Problems,
@@ -85,7 +87,18 @@ impl FamilyAudit {
         let family = catalog.family(id);
         let (name, kind) = (Rc::clone(&family.name), family.kind);
         let (problems, pieces, hasher) = (Problems::default(), Vec::new(), RandomState::default());
-        let mut audit = Self { id, mark, name, kind, problems, pieces, hashes, hasher, phase: Phase::Done };
+        let mut audit = Self {
+            id,
+            mark,
+            has_other_values: false,
+            name,
+            kind,
+            problems,
+            pieces,
+            hashes,
+            hasher,
+            phase: Phase::Done,
+        };
         audit.check_names(catalog);
         if !audit.check_own_kind(family) {
             return audit;
