@@ -3,6 +3,7 @@
 //! Owns the store and the gateway's own metrics. Sees no socket, no file and no clock: requests and body pieces come
 //! in with the time, replies go out, and how they travel is the server's business.
 
+mod audit;
 pub mod conversion;
 mod deletion;
 pub mod durable;
@@ -40,6 +41,7 @@ use crate::persist::Journal;
 use crate::store::{Deflater, FamilyId, GroupKey, Mode, PageText, Refusal, Snapshot, Store};
 use crate::telemetry::{FAMILIES, Handler, Method, Telemetry};
 
+use audit::Asker;
 use conversion::Conversion;
 use durable::{Counted, Pending};
 use gate::{Gate, Unproven};
@@ -114,6 +116,14 @@ pub struct Now {
     pub wall: Timestamp,
     /// Since the start of the process; never goes back.
     pub uptime: Duration,
+}
+
+/// What a scrape is to look like.
+#[derive(Clone, Copy, Debug)]
+struct ScrapeForm {
+    format: Format,
+    escaping: Escaping,
+    is_gzip: bool,
 }
 
 /// What becomes of a request once its head is there.
@@ -294,7 +304,7 @@ impl App {
                 let origin = Origin { mode, method, size: request.size(), started: now.uptime, peer };
                 return self.open_push(path, request, origin, now);
             }
-            Endpoint::Scrape => return Answer::Reply(self.scrape(request, now)),
+            Endpoint::Scrape => return self.scrape(request, now),
             Endpoint::Delete { path } => return self.delete(path, method, now),
             Endpoint::Wipe => return self.wipe(method, now),
             Endpoint::Page => {
@@ -303,10 +313,7 @@ impl App {
             }
             Endpoint::Static(file) => (Handler::Static, page::asset(file, request)),
             Endpoint::Healthy => (Handler::Healthy, Reply::text(200, "OK")),
-            Endpoint::Ready => {
-                let reply = self.unavailable(Some(Handler::Ready)).or_else(|| self.unready());
-                (Handler::Ready, reply.unwrap_or_else(|| Reply::text(200, "OK")))
-            }
+            Endpoint::Ready => return self.ready(method, now),
             Endpoint::Quit => return Answer::Reply(self.quit()),
             Endpoint::QuitExplain => {
                 return Answer::Reply(Reply::text(405, "Only POST or PUT requests allowed."));
@@ -519,24 +526,29 @@ impl App {
         reply.header("ETag", etag::shown(&tag)).header("Vary", "Accept")
     }
 
-    fn scrape(&mut self, request: &Request<'_>, now: Now) -> Reply {
+    fn scrape(&mut self, request: &Request<'_>, now: Now) -> Answer {
         self.telemetry.scrape_started();
         if let Some(reply) = self.unavailable(None) {
             self.telemetry.scrape_ended(reply.status);
-            return reply;
+            return Answer::Reply(reply);
         }
-        if !self.store.is_checked()
-            && let Some(reply) = self.inconsistency()
-        {
-            return reply;
+        let (format, escaping) = negotiation::negotiate(request.headers.first("accept"));
+        let is_gzip = negotiation::accepts_gzip(request.headers.all("accept-encoding"));
+        let form = ScrapeForm { format, escaping, is_gzip };
+        if self.store.is_checked() {
+            return Answer::Reply(self.show(form, now));
         }
+        self.answer_audited(Asker::Scrape(form), now)
+    }
+
+    /// The answer to a scrape: the exposition as it is now.
+    fn show(&mut self, form: ScrapeForm, now: Now) -> Reply {
         let Self { telemetry, store, journal, own, .. } = self;
         let kept = journal.as_ref().map(durable::readings);
         telemetry.render(now.uptime, kept.as_ref(), &mut |index, lines| store.set_own(own[index], lines));
         let mut snapshot = self.idle_snapshots.pop().unwrap_or_default();
         self.store.snapshot(&mut snapshot);
-        let (format, escaping) = negotiation::negotiate(request.headers.first("accept"));
-        let is_gzip = negotiation::accepts_gzip(request.headers.all("accept-encoding"));
+        let ScrapeForm { format, escaping, is_gzip } = form;
         let is_as_stored = escaping == Escaping::AllowUtf8 || !self.store.has_quoted_names();
         let body = if format != Format::Text || !is_as_stored {
             ReplyBody::Converted(Box::new(Conversion::new(format, escaping, is_gzip, snapshot)))
@@ -560,17 +572,6 @@ impl App {
         if bytes > 0 && !page.is_own() {
             self.telemetry.count_compressed_page();
         }
-    }
-
-    /// The answer to scrapes of an inconsistent store (SPEC 6.4).
-    fn inconsistency(&mut self) -> Option<Reply> {
-        let problems = self.store.audit();
-        if problems.is_empty() {
-            return None;
-        }
-        self.log.error(&format!("error gathering metrics: {problems}"), &[]);
-        self.telemetry.scrape_ended(500);
-        Some(Reply::error(500, &format_args!("An error has occurred while serving metrics:\n\n{problems}")))
     }
 
     /// A scrape was sent, or its client is gone.

@@ -121,6 +121,21 @@ pub const DISCARDS_PER_TURN_MAX: usize = 2048;
 /// Wiped stores that wait to be freed; with one more, the oldest is freed at once.
 pub const WIPES_PENDING_MAX: usize = 8;
 
+/// What an audit of an unchecked store looks at in one step, bytes: a fraction of a millisecond.
+pub const AUDITED_BYTES_PER_STEP: usize = 256 << 10;
+
+/// What a family counts of those beside its lines, and for every sixteen pages: its names are looked up.
+pub const AUDITED_BYTES_PER_FAMILY: usize = 2 << 10;
+
+/// What a group counts of them that is asked what it holds of a family.
+pub const AUDITED_BYTES_PER_GROUP: usize = 128;
+
+/// What a line counts of them beside its length.
+pub const AUDITED_BYTES_PER_LINE: usize = 32;
+
+/// How often an audit that found nothing waits for changes that came meanwhile, before it is taken to be right.
+pub const AUDIT_ROUNDS_MAX: u32 = 4;
+
 /// Default of the groups that are stored. The original, whose pushes take as long as there are groups, stands still far
 /// below; a group of a few series takes about a kilobyte.
 pub const GROUPS_DEFAULT: u64 = 1_000_000;

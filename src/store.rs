@@ -41,6 +41,7 @@ mod tests;
 use std::collections::HashMap;
 use std::rc::Rc;
 
+use audit::Audits;
 use catalog::{Catalog, OwnFamily};
 use check::{Check, Resolved};
 use detail::Details;
@@ -49,6 +50,7 @@ use entry::EntryText;
 use outline::{Content, Held, Help};
 use pages::Pages;
 
+pub use audit::AuditTicket;
 pub use compress::Deflater;
 #[cfg(any(test, feature = "fuzz"))]
 pub use deflate::deflated_in_segments;
@@ -93,8 +95,8 @@ pub struct Store {
     is_checked: bool,
     /// How much may be stored.
     limits: Limits,
-    /// What the last audit found, until something changes.
-    audited: Option<Problems>,
+    /// What is known of the consistency of what was pushed unchecked.
+    audits: Box<Audits>,
     /// What wipes left behind, to be freed in steps.
     discarded: Vec<Discarded>,
     /// What metrics say beyond their lines.
@@ -135,7 +137,7 @@ impl Store {
             notes: HashMap::new(),
             is_checked: true,
             limits: Limits::default(),
-            audited: None,
+            audits: Box::default(),
             discarded: Vec::new(),
             details: Details::default(),
             restated: Vec::new(),
@@ -148,7 +150,7 @@ impl Store {
         }
     }
 
-    /// An empty store that applies pushes unchecked: it may become inconsistent, which [`Store::audit`] tells
+    /// An empty store that applies pushes unchecked: it may become inconsistent, which [`Store::audit_some`] tells
     /// (SPEC 5.5).
     pub fn unchecked() -> Self {
         Self { is_checked: false, ..Self::new() }
@@ -194,7 +196,6 @@ impl Store {
     pub fn push(&mut self, staged: &mut Staged, mode: Mode, at: Timestamp) -> Result<(), Refusal> {
         let found = self.catalog.find_group(staged.key());
         self.check_room(found, staged, mode).map_err(Refusal::NoRoom)?;
-        self.audited = None;
         let group = match found {
             Some(group) => group,
             None => self.add_group(staged, at)?,
@@ -241,7 +242,6 @@ impl Store {
     /// Removes a group; whether there was one.
     pub fn delete(&mut self, key: &GroupKey) -> bool {
         let Some(group) = self.catalog.find_group(key) else { return false };
-        self.audited = None;
         let families: Vec<_> = self.catalog.holdings(group).map(|held| held.family).collect();
         self.drop_holdings(group, &families);
         self.set_quoted_names(group, false);
@@ -257,7 +257,6 @@ impl Store {
 
     /// Removes all groups, in a time that does not depend on how many there are; [`Store::discard_some`] frees them.
     pub fn wipe(&mut self) {
-        self.audited = None;
         let mut catalog = Self::new().catalog;
         for (id, family) in self.catalog.families().skip(staged::RESERVED_NAMES.len()) {
             let Some(own) = family.own else { break };
@@ -281,10 +280,11 @@ impl Store {
         let (groups, outlines, families) = (groups.into_iter(), outlines.into_iter(), families.into_iter());
         let (pages, notes) = (pages.into_iter(), notes.into_iter());
         let details = details.into_blocks().into_iter();
+        let faults = self.audits.emptied();
         if self.discarded.len() == WIPES_PENDING_MAX {
             self.discarded.remove(0).free_some(&mut { usize::MAX });
         }
-        self.discarded.push(Discarded { groups, outlines, families, pages, replaced, notes, details });
+        self.discarded.push(Discarded { groups, outlines, families, pages, replaced, notes, details, faults });
     }
 
     /// Frees some of what wipes left behind; to be called again while [`Store::has_discarded`].
@@ -299,13 +299,6 @@ impl Store {
     }
 
     // ---- reading ----
-
-    /// Everything that is wrong with what is stored; nothing if pushes are checked. Looks at all of it, but only once
-    /// after each change.
-    pub fn audit(&mut self) -> &Problems {
-        let Self { catalog, pages, .. } = self;
-        self.audited.get_or_insert_with(|| audit::audit(catalog, pages))
-    }
 
     /// Whether pushes are checked before they are applied.
     pub fn is_checked(&self) -> bool {
@@ -407,6 +400,7 @@ impl Store {
         for family in times {
             self.write_time(group, family, staged.group_labels(), Timestamp::default());
         }
+        self.mark_times();
         Ok(group)
     }
 
@@ -443,6 +437,7 @@ impl Store {
             self.catalog.set_content(entry, content);
         }
         self.pages.put_at(&mut self.catalog, entry, home, EntryText::Shared(&self.text));
+        self.mark_values(family);
         self.show_header_if_new(family);
     }
 
@@ -517,6 +512,7 @@ impl Store {
         let pushed = staged.pushed(ix);
         let content = Content { kind: pushed.kind(), metrics: pushed.metrics(), lines: pushed.lines() };
         if pushed.is_empty() {
+            self.mark(id);
             return self.write_empty(entry, content.kind, staged.help(ix));
         }
         let (held, home) = self.catalog.holding_near(entry, hint).expect("only families that are held are changed");
@@ -526,6 +522,13 @@ impl Store {
         let header_changes = !is_known && self.note_family(entry, content, help);
         let mut joined = std::mem::take(&mut self.joined);
         let text = staged.take_text(ix, &mut joined);
+        let keeps_series =
+            !self.is_checked && is_known && matches!(text, EntryText::Shared(text) if self.keeps_series(entry, text));
+        if keeps_series {
+            self.mark_values(id);
+        } else {
+            self.mark(id);
+        }
         if is_known {
             self.pages.put_at(&mut self.catalog, entry, home, text);
         } else {
@@ -595,6 +598,7 @@ impl Store {
     fn drop_holdings(&mut self, group: GroupId, families: &[FamilyId]) {
         // Bodies tend to be in order, so the last entries are at the ends of pages, where nothing has to move.
         for family in families.iter().rev() {
+            self.mark(*family);
             self.drop_entry(Entry { family: *family, group });
         }
         self.catalog.drop_holdings(group, families);
@@ -622,6 +626,7 @@ impl Store {
     fn drop_family_if_unused(&mut self, id: FamilyId) {
         let family = self.catalog.family(id);
         if family.holders == 0 && family.own.is_none() {
+            self.unmark(id);
             self.catalog.remove_family(id);
         }
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::import::Importer;
 use super::{Answer, App, Now, Origin, Reply};
+use crate::exposition::protobuf;
 use crate::limits::{LOADED_BYTES_PER_GROUP, LOADED_BYTES_PER_TURN_MAX};
 use crate::log::Value;
 use crate::persist::{self, Event, Journal, LoadedGroup, Settled, Sync, Ticket, gob, record};
@@ -123,8 +124,8 @@ impl App {
 
     fn restore(&mut self, group: &LoadedGroup) -> Result<(), String> {
         let key = group.key.as_bytes();
-        let stored =
-            record::parse(key, &group.body).map_err(|error| self.bad_file(&persist::bad_record(key, error)))?;
+        let stored = record::parse(key, &group.body, protobuf::native_series)
+            .map_err(|error| self.bad_file(&persist::bad_record(key, error)))?;
         if self.store.restore(&stored) {
             return Ok(());
         }

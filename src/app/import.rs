@@ -7,9 +7,10 @@ use std::fmt;
 
 use crate::exposition::protobuf::{ReadError, Reader};
 use crate::exposition::wire::write_varint;
+use crate::limits::{Limit, Limits, Reached};
 use crate::model::order;
 use crate::model::quote::Quoted;
-use crate::model::sample::{FamilyIx, Kind, Metric, MetricValue, WholeSink};
+use crate::model::sample::{FamilyIx, Kind, Metric, MetricBounds, MetricValue, WholeSink};
 use crate::model::time::Timestamp;
 use crate::persist::gob::{ForeignFamily, ForeignGroup, ForeignLabel};
 use crate::store::{GroupKey, Mode, PushTime, RESERVED_NAMES, Refusal, Staged, Store};
@@ -79,6 +80,12 @@ impl From<ReadError> for Reason {
     }
 }
 
+impl From<Reached> for Reason {
+    fn from(reached: Reached) -> Self {
+        Reason::Refused(Refusal::NoRoom(reached))
+    }
+}
+
 impl From<Refusal> for Reason {
     fn from(refusal: Refusal) -> Self {
         Reason::Refused(refusal)
@@ -113,6 +120,7 @@ impl Importer {
             family: family.map(|family| family.name.into()),
             reason,
         };
+        self.staged.set_limits(bounds(store.limits()));
         let labels = match self.create(store, group) {
             Ok(labels) => labels,
             Err(reason) => return vec![error(None, reason)],
@@ -179,8 +187,10 @@ impl Importer {
             if sink.is_other {
                 return Err(Reason::OtherName);
             }
+            staged.check_bounds()?;
         }
         staged.seal();
+        staged.check_bounds()?;
         let written = families.first().map(|family| family.written).unwrap_or_default();
         Ok(store.push(staged, Mode::Merge, written)?)
     }
@@ -196,6 +206,13 @@ impl Importer {
         let value = if seconds == written.seconds() { written } else { Timestamp((seconds * 1e9) as i64) };
         Ok(PushTime { value, written })
     }
+}
+
+/// What a push of a group may be like: it was accepted once, so that it only has to fit into the store.
+fn bounds(stored: &Limits) -> Limits {
+    let others =
+        [Limit::PushSeries, Limit::ReceivedBytes, Limit::SeriesLabels, Limit::LabelNameBytes, Limit::LabelValueBytes];
+    others.into_iter().fold(*stored, |limits, limit| limits.with(limit, 0))
 }
 
 /// Whether it is one of the families that the gateway itself keeps in every group.
@@ -237,6 +254,14 @@ impl WholeSink for Named<'_> {
 
     fn metric(&mut self, metric: Metric<'_>) {
         self.staged.metric(metric);
+    }
+
+    fn bounds(&self) -> MetricBounds {
+        self.staged.bounds()
+    }
+
+    fn is_refused(&self) -> bool {
+        self.staged.is_refused()
     }
 }
 

@@ -2,12 +2,14 @@
 //! not even the failure time of its group: nothing is known of it that would be worth keeping, and a store without room
 //! could not keep it. The counter tells.
 
+use super::audit::Asker;
 use super::push::{Origin, Push};
 use super::reply::Reply;
-use super::{App, Now, durable};
+use super::{Answer, App, Now, durable};
 use crate::http::Request;
 use crate::limits::{Limit, Limits, Reached};
 use crate::log::Value;
+use crate::telemetry::{Handler, Method};
 
 impl App {
     /// The limits that hold.
@@ -48,14 +50,13 @@ impl App {
         self.refuse_limited(origin, reached, now)
     }
 
-    /// Why neither a push nor a scrape would be answered well, if so. Liveness is another question: the loop turns.
-    pub(super) fn unready(&mut self) -> Option<Reply> {
-        if let Some(reached) = self.store.full() {
-            return Some(durable::unavailable(&reached));
+    /// Whether both a push and a scrape would be answered well. Liveness is another question: the loop turns.
+    pub(super) fn ready(&mut self, method: Method, now: Now) -> Answer {
+        let full = || self.store.full().map(|reached| durable::unavailable(&reached));
+        let fault = self.unavailable(Some(Handler::Ready)).or_else(full);
+        if fault.is_some() || self.store.is_checked() {
+            return Answer::Reply(self.readiness(fault, method));
         }
-        if self.store.is_checked() || self.store.audit().is_empty() {
-            return None;
-        }
-        Some(durable::unavailable(&"scrapes fail, as what was pushed unchecked is inconsistent"))
+        self.answer_audited(Asker::Ready(method), now)
     }
 }

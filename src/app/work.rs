@@ -4,6 +4,7 @@
 //! [`Work`]: the session keeps it and calls [`App::work`] for one bounded step at a time, as often as its share of a turn
 //! allows, until there is an answer.
 
+use super::audit::Auditing;
 use super::push::Push;
 use super::reply::Reply;
 use super::{Answer, App, Now};
@@ -14,6 +15,8 @@ use crate::limits::Reached;
 pub enum Work {
     /// A push whose body is complete.
     Push(Box<Push>),
+    /// A scrape or a question for readiness that waits for an audit of what was pushed unchecked.
+    Audit(Auditing),
 }
 
 impl Work {
@@ -21,6 +24,8 @@ impl Work {
     pub fn held_bytes(&self) -> usize {
         match self {
             Self::Push(push) => push.held_bytes(),
+            // What an audit holds is the store's.
+            Self::Audit(_) => 0,
         }
     }
 }
@@ -30,6 +35,7 @@ impl App {
     pub fn work(&mut self, work: Work, now: Now) -> Answer {
         match work {
             Work::Push(push) => self.push_settle(push, now),
+            Work::Audit(auditing) => self.audit(auditing, now),
         }
     }
 
@@ -37,6 +43,7 @@ impl App {
     pub fn work_limited(&mut self, work: Work, reached: Reached, now: Now) -> Reply {
         match work {
             Work::Push(push) => self.push_limited(push, reached, now),
+            Work::Audit(auditing) => self.audit_limited(&auditing, reached),
         }
     }
 
@@ -44,6 +51,7 @@ impl App {
     pub fn abandon(&mut self, work: Work) {
         match work {
             Work::Push(push) => self.end_push(push),
+            Work::Audit(auditing) => self.leave_audit(&auditing),
         }
     }
 }

@@ -15,7 +15,7 @@ mod wire;
 
 pub use error::{FamilyFault, ReadError};
 pub use family::summary_count;
-pub use histogram::{Count, Histogram, Side, Sign};
+pub use histogram::{Count, Histogram, Side, Sign, native_series};
 pub use wire::Malformed;
 
 use crate::limits::{MESSAGE_BYTES_MAX, MESSAGE_KEPT_BYTES_MAX};

@@ -123,5 +123,7 @@ mod tests {
         let schema = b"\x0c\x0a\x01m\x18\x04\x22\x05\x3a\x03\x28\xc6\x01";
         check(schema, "metric family \"m\": native histogram with impossible schema 99");
         check(b"\x0b\x0a\x01m\x18\x04\x22\x04\x3a\x02\x28\x69", "");
+        let spans = b"\x13\x0a\x01m\x18\x04\x22\x0c\x3a\x0a\x62\x04\x08\x00\x10\x03\x6a\x02\x02\x00";
+        check(spans, "metric family \"m\": native histogram with impossible spans");
     }
 }

@@ -1,6 +1,7 @@
 //! Fuzz body of the records of the persistence file: bytes are a group or refused, and a group that a store takes is
 //! written as it was read.
 
+use crate::exposition::protobuf::native_series;
 use crate::persist::record::{Encoder, parse, unpack};
 use crate::store::{GroupKey, Store};
 
@@ -17,7 +18,7 @@ pub fn record_reader(data: &[u8]) {
 }
 
 fn check(key: &GroupKey, body: &[u8]) {
-    let Ok(group) = parse(key.as_bytes(), body) else { return };
+    let Ok(group) = parse(key.as_bytes(), body, native_series) else { return };
     let mut store = Store::new();
     if !store.restore(&group) {
         return;
@@ -28,7 +29,7 @@ fn check(key: &GroupKey, body: &[u8]) {
     encoder.begin(kept, &mut record);
     while !encoder.advance(&mut record, &mut 100) {}
     let body = unpack(key.as_bytes(), &record).expect("it was just written");
-    let mut again = parse(key.as_bytes(), &body).expect("it was just written");
+    let mut again = parse(key.as_bytes(), &body, native_series).expect("it was just written");
     // A group has its families in the order of their names.
     let mut group = group;
     group.families.sort_by_key(|family| family.name);
@@ -37,6 +38,7 @@ fn check(key: &GroupKey, body: &[u8]) {
     for (again, before) in again.families.iter().zip(&group.families) {
         assert_eq!((again.name, again.kind, again.help), (before.name, before.kind, before.help));
         assert_eq!((again.text, &again.notes, again.written), (before.text, &before.notes, before.written));
+        assert_eq!(again.details, before.details);
     }
     assert_eq!((again.pushed, again.failed), (group.pushed, group.failed));
     assert!(store.delete(key));

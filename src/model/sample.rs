@@ -196,7 +196,30 @@ pub struct Metric<'a> {
     /// Milliseconds since the epoch, if it has a timestamp.
     pub timestamp: Option<i64>,
     /// The protobuf message of its value, if it says more than text lines can show.
-    pub detail: Option<&'a [u8]>,
+    pub detail: Option<Detail<'a>>,
+}
+
+/// What a metric says beyond its lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Detail<'a> {
+    /// The protobuf message of its value.
+    pub message: &'a [u8],
+    /// How many series that is beside its lines: native buckets and spans.
+    pub series: u64,
+}
+
+/// How much of one metric a sink wants. Of a metric that has more, one more than that is handed over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MetricBounds {
+    /// Most labels.
+    pub labels: usize,
+    /// Most buckets or quantiles.
+    pub elements: usize,
+}
+
+impl MetricBounds {
+    /// All of it.
+    pub const NONE: Self = Self { labels: usize::MAX, elements: usize::MAX };
 }
 
 /// Takes what a parser reads, in the order of the body.
@@ -221,4 +244,14 @@ pub trait WholeSink {
     fn whole_family(&mut self, family: FamilyIx, name: &str, kind: Kind, help: Option<&[u8]>);
     /// A metric of the family mentioned last.
     fn metric(&mut self, metric: Metric<'_>);
+
+    /// How much of the next metric is wanted.
+    fn bounds(&self) -> MetricBounds {
+        MetricBounds::NONE
+    }
+
+    /// Whether the body is refused already, so that no further metric is wanted.
+    fn is_refused(&self) -> bool {
+        false
+    }
 }

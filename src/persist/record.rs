@@ -11,7 +11,7 @@
 use std::fmt;
 
 use crate::limits::RECORD_BLOCK_BYTES;
-use crate::model::sample::Kind;
+use crate::model::sample::{Detail, Kind};
 use crate::model::time::Timestamp;
 use crate::store::{
     FamilyView, GroupKey, GroupSnapshot, LineNote, PushTime, RESERVED_NAMES, Remark, StoredFamily, StoredGroup,
@@ -251,8 +251,11 @@ fn unpack_blocks(blocks: &[u8]) -> Option<Vec<u8>> {
     Some(body)
 }
 
-/// Reads what [`unpack`] took out.
-pub fn parse<'a>(key: &[u8], body: &'a [u8]) -> Result<StoredGroup<'a>, RecordError> {
+/// Gives how many series the message of a metric of this kind counts beside the lines of the metric.
+pub type SeriesOf = fn(Kind, &[u8]) -> u64;
+
+/// Reads what [`unpack`] took out. Nothing here knows messages: `series_of` does.
+pub fn parse<'a>(key: &[u8], body: &'a [u8], series_of: SeriesOf) -> Result<StoredGroup<'a>, RecordError> {
     let group = || {
         let key = GroupKey::from_bytes(key)?;
         let mut rest = Cursor(body);
@@ -262,7 +265,7 @@ pub fn parse<'a>(key: &[u8], body: &'a [u8]) -> Result<StoredGroup<'a>, RecordEr
         let [pushed, failed] = [0, 1].map(|at| PushTime { value: values[at], written: written[at] });
         let failure = Some(str::from_utf8(rest.bytes()?).ok()?).filter(|failure| !failure.is_empty());
         let count = rest.count()?;
-        let families = (0..count).map(|_| rest.family()).collect::<Option<Vec<_>>>()?;
+        let families = (0..count).map(|_| rest.family(series_of)).collect::<Option<Vec<_>>>()?;
         let has_quoted_names = flags & QUOTED_NAMES != 0;
         let group = StoredGroup { key, pushed, failed, failure, has_quoted_names, families };
         (rest.0.is_empty() && flags <= QUOTED_NAMES).then_some(group)
@@ -315,7 +318,7 @@ impl<'a> Cursor<'a> {
         self.chunk::<8>().map(|bytes| Timestamp(i64::from_le_bytes(*bytes)))
     }
 
-    fn family(&mut self) -> Option<StoredFamily<'a>> {
+    fn family(&mut self, series_of: SeriesOf) -> Option<StoredFamily<'a>> {
         let name = str::from_utf8(self.bytes()?).ok()?;
         let kind = *KINDS.get(usize::from(self.byte()?))?;
         let (help, is_help_shown) = match self.byte()? {
@@ -327,10 +330,15 @@ impl<'a> Cursor<'a> {
         let metrics = u32::try_from(self.number()?).ok()?;
         let written = self.time()?;
         let notes = (0..self.count()?).map(|_| self.note()).collect::<Option<Vec<_>>>()?;
-        let details = (0..self.count()?).map(|_| Some((self.bytes()?, self.bytes()?))).collect::<Option<Vec<_>>>()?;
+        let details = (0..self.count()?).map(|_| self.detail(kind, series_of)).collect::<Option<Vec<_>>>()?;
         let text = self.bytes()?;
         let is_whole = text.last().is_none_or(|last| *last == b'\n');
         is_whole.then_some(StoredFamily { name, kind, help, is_help_shown, metrics, written, notes, details, text })
+    }
+
+    fn detail(&mut self, kind: Kind, series_of: SeriesOf) -> Option<(&'a [u8], Detail<'a>)> {
+        let (labels, message) = (self.bytes()?, self.bytes()?);
+        Some((labels, Detail { message, series: series_of(kind, message) }))
     }
 
     fn note(&mut self) -> Option<LineNote> {

@@ -1,183 +1,265 @@
-//! The full check of everything that is stored (SPEC 6.2), for a store that takes pushes unchecked (SPEC 5.5).
+//! Audits: whether what is stored is consistent (SPEC 6.2), for a store that takes pushes unchecked (SPEC 5.5).
 //!
-//! Costs as much as the store is large. Says the same as `check` would have said push by push, in the same words; it
-//! shares no work with it, so that tests can hold one against the other.
+//! Each family is looked at by itself, from its lines as they are at one moment, and what is found is kept. A change marks
+//! the families that it may make right or wrong, and only those are looked at again, first come, first served, a bounded
+//! amount at a time. Who wants to know waits for what was marked before, and for nothing that comes later: so the answer
+//! tells of each family how it was at some moment in between, and pushes in any number do not put it off.
 
-use std::hash::BuildHasher;
+mod family;
+#[cfg(any(test, feature = "fuzz"))]
+pub mod naive;
+#[cfg(test)]
+mod tests;
 
-use foldhash::fast::RandomState;
-use memchr::memmem;
+use std::collections::{BTreeMap, VecDeque, btree_map};
 
-use super::catalog::{Catalog, Family};
-use super::check::claims;
-use super::entry::{Entry, FamilyId, GroupId};
-use super::line::metric_lines;
-use super::outline::Help;
+use super::Store;
+use super::catalog::Catalog;
+use super::entry::{Entry, FamilyId};
+use super::hashes::Hashes;
+use super::line::has_same_series;
 use super::pages::Pages;
-use super::problem::{Problem, Problems};
-use crate::model::line::label_pairs;
-use crate::model::order;
-use crate::model::sample::{Kind, Label};
+use super::problem::Problems;
+use crate::limits::{AUDIT_ROUNDS_MAX, AUDITED_BYTES_PER_FAMILY, AUDITED_BYTES_PER_STEP, ERRORS_LISTED_MAX};
+use family::FamilyAudit;
 
-/// Everything that is wrong with what is stored.
-pub fn audit(catalog: &Catalog, pages: &Pages) -> Problems {
-    let (problems, series, hasher) = (Problems::default(), Vec::new(), RandomState::default());
-    let mut audit = Audit { catalog, pages, problems, series, hasher };
-    for (id, family) in catalog.families() {
-        audit.check_names(family);
-        if audit.check_own(id, family) {
-            audit.check_kinds(id, family);
-            if family.header.is_some() {
-                audit.check_metrics(id, family);
-            }
-        }
-    }
-    audit.problems
+/// Endings of names that are parts of a histogram or summary.
+const SUFFIXES: [&str; 3] = ["_count", "_sum", "_bucket"];
+
+/// What is known of the consistency of a store.
+#[derive(Debug, Default)]
+pub struct Audits {
+    /// Marks, oldest first: their numbers, and the families that changed.
+    queue: VecDeque<(u64, FamilyId)>,
+    /// Whether a family is marked, by its id. One that is gone is not, though it may still stand in the queue.
+    is_marked: Vec<bool>,
+    /// The number of the next mark.
+    next: u64,
+    /// The family that is being looked at.
+    current: Option<Box<FamilyAudit>>,
+    /// What is wrong with some families, and with how many metrics of the others something is wrong.
+    listed: BTreeMap<FamilyId, Problems>,
+    unlisted: BTreeMap<FamilyId, usize>,
+    /// With how many metrics of all families something is wrong.
+    count: usize,
+    /// Working memory.
+    hashes: Hashes,
 }
 
-struct Audit<'a> {
-    catalog: &'a Catalog,
-    pages: &'a Pages,
-    problems: Problems,
-    /// A hash of the label set of every metric of the family at hand.
-    series: Vec<u64>,
-    hasher: RandomState,
+/// What somebody waits for who wants to know whether a store is consistent.
+#[derive(Clone, Copy, Debug)]
+pub struct AuditTicket {
+    /// Marks with a lower number are waited for.
+    until: u64,
+    /// How often marks that came meanwhile were waited for, too.
+    rounds: u32,
 }
 
-/// A metric: its group, its line (one of them) and its label set.
-type Metric<'a> = (GroupId, &'a [u8], &'a [u8]);
+impl Audits {
+    /// Nothing is stored any more. Tickets stay good; gives what is to be freed in steps.
+    pub(super) fn emptied(&mut self) -> btree_map::IntoIter<FamilyId, usize> {
+        let emptied = Self { next: self.next, ..Self::default() };
+        std::mem::replace(self, emptied).unlisted.into_iter()
+    }
 
-impl<'a> Audit<'a> {
-    fn check_metrics(&mut self, id: FamilyId, family: &'a Family) {
-        self.series.clear();
-        for (group, line, labels) in self.metrics(id, family) {
-            self.check_labels(group, family, line, labels);
-            self.series.push(self.hasher.hash_one(labels));
+    /// Marks a family.
+    fn mark(&mut self, family: FamilyId) {
+        let at = family.0 as usize;
+        if at >= self.is_marked.len() {
+            self.is_marked.resize(at + 1, false);
         }
-        self.check_repeats(id, family);
-    }
-
-    /// The groups that hold a family, the gateway itself left out.
-    fn groups(&self, id: FamilyId) -> impl Iterator<Item = GroupId> + use<'a> {
-        self.pages.groups_of(self.catalog, id).filter(|group| *group != GroupId::OWN)
-    }
-
-    /// The groups that hold a family, also without metrics of it; the gateway itself left out.
-    fn holders(&self, id: FamilyId, family: &Family) -> Vec<GroupId> {
-        if family.holders == family.shown {
-            return self.groups(id).collect();
+        if !std::mem::replace(&mut self.is_marked[at], true) {
+            self.queue.push_back((self.next, family));
+            self.next += 1;
         }
-        let all = self.catalog.groups_from(GroupId(1));
-        let holds = |group: &GroupId| self.catalog.held(Entry { family: id, group: *group }).is_some();
-        all.map(|(group, _)| group).filter(holds).collect()
     }
 
-    /// The metrics that have the kind of their family.
-    fn metrics(&self, id: FamilyId, family: &'a Family) -> impl Iterator<Item = Metric<'a>> + use<'a> {
-        let (catalog, pages, kind) = (self.catalog, self.pages, family.kind);
-        let is_mixed = family.kinds.len() > 1;
-        let groups = self
-            .groups(id)
-            .filter(move |group| !is_mixed || kind_in(catalog, Entry { family: id, group: *group }) == kind);
-        groups.flat_map(move |group| {
-            let text = pages.text(catalog, Entry { family: id, group });
-            metric_lines(text, &family.name, kind).map(move |(line, labels)| (group, line, labels))
-        })
-    }
-
-    /// Numbers 9 and 10, once for a family as in the original; whether it passed.
-    fn check_own(&mut self, id: FamilyId, family: &Family) -> bool {
-        let Some(own) = family.own else { return true };
-        if let Some((kind, _)) = family.kinds.iter().find(|(kind, _)| *kind != family.kind) {
-            self.problems.add(Problem::own_kind(&family.name, *kind, family.kind));
-            return false;
+    /// A family is no more: nothing is wrong with it, and its id may be given to another one.
+    fn forget(&mut self, family: FamilyId) {
+        if let Some(is_marked) = self.is_marked.get_mut(family.0 as usize) {
+            *is_marked = false;
         }
-        if !own.demands_help {
+        self.current.take_if(|current| current.id == family);
+        self.note(family, Problems::default());
+    }
+
+    /// Notes what is wrong with a family now.
+    fn note(&mut self, family: FamilyId, problems: Problems) {
+        let was_listed = self.listed.remove(&family);
+        let before = was_listed.as_ref().map(Problems::count).or_else(|| self.unlisted.remove(&family));
+        self.count = self.count - before.unwrap_or_default() + problems.count();
+        let has_room = self.listed.len() < ERRORS_LISTED_MAX;
+        if !problems.is_empty() && has_room {
+            self.listed.insert(family, problems);
+        } else if !problems.is_empty() {
+            self.unlisted.insert(family, problems.count());
+        }
+        if self.listed.len() < ERRORS_LISTED_MAX
+            && let Some((other, _)) = self.unlisted.first_key_value()
+        {
+            // To be listed it has to be looked at again.
+            self.mark(*other);
+        }
+    }
+
+    /// Whether nothing is marked.
+    fn is_complete(&mut self) -> bool {
+        while let Some((_, family)) = self.queue.front()
+            && !self.is_marked[family.0 as usize]
+        {
+            self.queue.pop_front();
+        }
+        self.queue.is_empty() && self.current.is_none()
+    }
+
+    /// Whether marks with lower numbers than this are done.
+    fn is_done(&mut self, until: u64) -> bool {
+        if self.is_complete() {
             return true;
         }
-        let own_help = family.help.as_ref().map_or(&[][..], Help::text);
-        let other = self.holders(id, family).into_iter().find_map(|group| {
-            let help = self.catalog.held(Entry { family: id, group })?.help.as_ref().map_or(&[][..], Help::text);
-            (help != own_help).then_some(help)
-        });
-        if let Some(help) = other {
-            self.problems.add(Problem::own_help(&family.name, help, own_help));
-        }
-        other.is_none()
+        let current = self.current.iter().map(|current| current.mark);
+        let is_passed = self.queue.front().map(|(mark, _)| *mark).into_iter().chain(current).all(|mark| mark >= until);
+        is_passed && (self.unlisted.is_empty() || !self.listed.is_empty())
     }
 
-    /// Numbers 7 and 8.
-    fn check_names(&mut self, family: &Family) {
-        for suffix in claims(family.kind) {
-            let part = format!("{}{suffix}", family.name);
-            let found = self.catalog.find_family(&part).map(|id| self.catalog.family(id));
-            if found.is_some_and(|found| found.holders > 0 || found.own.is_some()) {
-                self.problems.add(Problem::part_collides(&part, family.kind, &family.name));
+    /// Looks at marked families until the budget of bytes is used up.
+    fn advance(&mut self, catalog: &Catalog, pages: &Pages, budget: &mut usize) {
+        while *budget > 0 && !self.is_complete() {
+            let mut current = match self.current.take() {
+                Some(current) => current,
+                None => {
+                    let Some((mark, family)) = self.queue.pop_front() else { return };
+                    self.is_marked[family.0 as usize] = false;
+                    let hashes = std::mem::take(&mut self.hashes);
+                    let current = FamilyAudit::begin(catalog, pages, family, mark, hashes);
+                    *budget = budget.saturating_sub(AUDITED_BYTES_PER_FAMILY * (1 + current.pieces() / 16));
+                    Box::new(current)
+                }
+            };
+            if current.advance(catalog, pages, budget) {
+                let (family, has_other_values) = (current.id, current.has_other_values);
+                let (problems, hashes) = current.finish();
+                self.hashes = hashes;
+                if has_other_values && !problems.is_empty() {
+                    self.mark(family);
+                }
+                self.note(family, problems);
+            } else {
+                self.current = Some(current);
             }
         }
     }
 
-    /// Number 1; and for groups that hold the family without metrics, what the original says of such families.
-    fn check_kinds(&mut self, id: FamilyId, family: &Family) {
-        if family.kinds.len() < 2 {
-            return;
-        }
-        for group in self.holders(id, family) {
-            let entry = Entry { family: id, group };
-            let kind = kind_in(self.catalog, entry);
-            if kind == family.kind {
-                continue;
-            }
-            if self.catalog.home(entry).is_none() {
-                self.problems.add_with(|| Problem::own_kind(&family.name, kind, family.kind));
-                continue;
-            }
-            let text = self.pages.text(self.catalog, entry);
-            for (line, _) in metric_lines(text, &family.name, kind) {
-                self.problems.add_with(|| Problem::wrong_kind(&family.name, kind, line, family.kind));
-            }
-        }
+    /// Whether text is held that may have been replaced.
+    #[cfg(any(test, feature = "fuzz"))]
+    pub(super) fn holds_text(&self) -> bool {
+        self.current.is_some()
     }
 
-    /// Numbers 3 and 4.
-    fn check_labels(&mut self, group: GroupId, family: &Family, line: &[u8], labels: &[u8]) {
-        let word = match family.kind {
-            Kind::Summary => Some("quantile"),
-            kind if kind.is_histogram() => Some("le"),
-            _ => None,
-        };
-        let key = &self.catalog.group(group).key;
-        if let Some(word) = word.filter(|word| key.labels().any(|(name, _)| name == *word)) {
-            self.problems.add_with(|| Problem::explicit_label(&family.name, family.kind, labels, word));
-        }
-        if memmem::find(labels, b"__").is_none() {
-            return; // Nearly always; far cheaper than to take the labels apart.
-        }
-        let text = str::from_utf8(labels).expect("finished lines are UTF-8");
-        if label_pairs(text).any(|(name, _)| name.starts_with("__")) {
-            let labels: Vec<_> = label_pairs(text).map(|(name, value)| Label { name, value }).collect();
-            self.problems.add_with(|| Problem::reserved_labels(&family.name, family.kind, line, &labels));
-        }
-    }
-
-    /// Number 6: equal hashes are looked at.
-    fn check_repeats(&mut self, id: FamilyId, family: &'a Family) {
-        self.series.sort_unstable();
-        let pairs = self.series.windows(2).filter(|pair| pair[0] == pair[1]);
-        let mut repeated: Vec<u64> = pairs.map(|pair| pair[0]).collect();
-        repeated.dedup();
-        if repeated.is_empty() {
-            return;
-        }
-        let is_suspect = |labels: &[u8]| repeated.binary_search(&self.hasher.hash_one(labels)).is_ok();
-        let mut suspects: Vec<_> = self.metrics(id, family).filter(|(_, _, labels)| is_suspect(labels)).collect();
-        order::sort_by_key(&mut suspects, |(_, _, labels)| *labels);
-        for pair in suspects.windows(2).filter(|pair| pair[0].2 == pair[1].2) {
-            self.problems.add_with(|| Problem::duplicate(&family.name, family.kind, pair[1].1));
-        }
+    /// Everything that was found.
+    fn problems(&self) -> Problems {
+        let mut all = Problems::default();
+        self.listed.values().for_each(|problems| all.append(problems));
+        all.add_unlisted(self.count - all.count());
+        all
     }
 }
 
-fn kind_in(catalog: &Catalog, entry: Entry) -> Kind {
-    catalog.held(entry).expect("groups of a family hold it").content.kind
+impl Store {
+    /// Everything that is wrong with what is stored, found in one go.
+    pub fn audit(&mut self) -> Problems {
+        if self.is_checked {
+            // Nobody marked anything.
+            let mut audits = Audits::default();
+            self.catalog.families().for_each(|(id, _)| audits.mark(id));
+            audits.advance(&self.catalog, &self.pages, &mut { usize::MAX });
+            while !audits.is_complete() {
+                audits.advance(&self.catalog, &self.pages, &mut { usize::MAX });
+            }
+            return audits.problems();
+        }
+        let mut ticket = self.audit_ticket();
+        loop {
+            if let Some(problems) = self.audit_some(&mut ticket) {
+                return problems;
+            }
+        }
+    }
+
+    /// To wait for: everything as it is now, or becomes until it was looked at.
+    pub fn audit_ticket(&self) -> AuditTicket {
+        AuditTicket { until: self.audits.next, rounds: 0 }
+    }
+
+    /// Looks at some of what a ticket waits for, in a bounded time, and not at all if there is nothing; all who wait get on
+    /// by it. Everything that is wrong with what is stored, once it is known.
+    ///
+    /// Each family is told of as it was at a moment since the ticket was taken. Where nothing is wrong, nothing has changed
+    /// since either, unless changes come faster than they are looked at: they are waited for a few times only.
+    pub fn audit_some(&mut self, ticket: &mut AuditTicket) -> Option<Problems> {
+        self.audit_bytes(ticket, AUDITED_BYTES_PER_STEP)
+    }
+
+    fn audit_bytes(&mut self, ticket: &mut AuditTicket, mut budget: usize) -> Option<Problems> {
+        let Self { audits, catalog, pages, .. } = self;
+        loop {
+            if audits.is_done(ticket.until) {
+                if audits.count > 0 || audits.is_complete() || ticket.rounds == AUDIT_ROUNDS_MAX {
+                    return Some(audits.problems());
+                }
+                (ticket.until, ticket.rounds) = (audits.next, ticket.rounds + 1);
+            }
+            if budget == 0 {
+                return None;
+            }
+            audits.advance(catalog, pages, &mut budget);
+        }
+    }
+
+    // ---- changes ----
+
+    /// Takes note that something of a family has changed that an audit would look at, values not being of that kind.
+    pub(super) fn mark(&mut self, family: FamilyId) {
+        if !self.is_checked {
+            self.audits.mark(family);
+            self.mark_wholes(family);
+        }
+    }
+
+    /// Takes note that values of a family have changed: where something is wrong with it, that is told with them.
+    pub(super) fn mark_values(&mut self, family: FamilyId) {
+        if let Some(current) = self.audits.current.as_mut().filter(|current| current.id == family) {
+            current.has_other_values = true;
+        }
+        if self.audits.count > 0 && self.audits.listed.contains_key(&family) {
+            self.mark(family);
+        }
+    }
+
+    /// Takes note of another group: its push times are series, too.
+    pub(super) fn mark_times(&mut self) {
+        [FamilyId::PUSH_TIME, FamilyId::FAILURE_TIME].into_iter().for_each(|family| self.mark(family));
+    }
+
+    /// Takes note that a family is about to be no more.
+    pub(super) fn unmark(&mut self, family: FamilyId) {
+        if !self.is_checked {
+            self.audits.forget(family);
+            self.mark_wholes(family);
+        }
+    }
+
+    /// Whether text that is about to be written over that of an entry says nothing else but values.
+    pub(super) fn keeps_series(&self, entry: Entry, text: &[u8]) -> bool {
+        let mut stored = self.pages.text(&self.catalog, entry);
+        stored.next().is_some_and(|stored| has_same_series(stored, text)) && stored.next().is_none()
+    }
+
+    /// Marks the families that this one may be named like a part of.
+    fn mark_wholes(&mut self, family: FamilyId) {
+        let Self { audits, catalog, .. } = self;
+        let name = &*catalog.family(family).name;
+        let wholes = SUFFIXES.iter().filter_map(|suffix| name.strip_suffix(suffix));
+        wholes.filter_map(|whole| catalog.find_family(whole)).for_each(|whole| audits.mark(whole));
+    }
 }

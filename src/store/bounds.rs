@@ -4,7 +4,7 @@
 use super::line::Overlay;
 use super::staged::Staged;
 use crate::limits::{Limit, Limits, Reached};
-use crate::model::sample::Label;
+use crate::model::sample::{Label, MetricBounds};
 
 /// The bounds of a push, and whether it keeps them.
 #[derive(Clone, Copy, Debug)]
@@ -13,6 +13,9 @@ pub(super) struct Bounds {
     /// A label set that is no longer than this has no label that is too long.
     usual_bytes: usize,
     labels: usize,
+    series: u64,
+    /// What the push may hold, bytes: that which all may hold, or which may be stored.
+    bytes: usize,
     broken: Option<Limit>,
 }
 
@@ -26,7 +29,9 @@ impl Bounds {
     fn new(limits: Limits) -> Self {
         let lengths = [Limit::LabelNameBytes, Limit::LabelValueBytes].map(|limit| limits.most_bytes(limit));
         let usual_bytes = lengths[0].min(lengths[1]);
-        Self { limits, usual_bytes, labels: limits.most_bytes(Limit::SeriesLabels), broken: None }
+        let bytes = [Limit::ReceivedBytes, Limit::StoreBytes].map(|limit| limits.most_bytes(limit));
+        let (labels, series) = (limits.most_bytes(Limit::SeriesLabels), limits.most(Limit::PushSeries));
+        Self { limits, usual_bytes, labels, series, bytes: bytes[0].min(bytes[1]), broken: None }
     }
 
     /// Forgets the push.
@@ -49,6 +54,37 @@ impl Bounds {
             .flat_map(|label| [(Limit::LabelNameBytes, label.name.len()), (Limit::LabelValueBytes, label.value.len())]);
         let count = labels.len() + overlay.label_count() - overridden;
         self.check_all(lengths.chain([(Limit::SeriesLabels, count)]));
+    }
+
+    /// Whether the push may hold so many bytes. What a client sends may become any multiple of it, since each line has
+    /// the labels of its group and of its metric: nothing is to be written that the push has no room for.
+    #[inline]
+    pub(super) fn has_room(&mut self, bytes: usize) -> bool {
+        let has_room = bytes <= self.bytes;
+        if !has_room {
+            self.note_bytes(bytes);
+        }
+        has_room
+    }
+
+    #[cold]
+    fn note_bytes(&mut self, bytes: usize) {
+        self.check_all([Limit::ReceivedBytes, Limit::StoreBytes].map(|limit| (limit, bytes)).into_iter());
+    }
+
+    /// Whether a push may have so many series.
+    pub(super) fn has_series(&mut self, series: u64) -> bool {
+        let has_series = series <= self.series;
+        if !has_series {
+            self.broken = self.broken.or(Some(Limit::PushSeries));
+        }
+        has_series
+    }
+
+    /// How much of a metric is wanted of a push that has so many series already.
+    pub(super) fn of_metric(&self, series: u64) -> MetricBounds {
+        let elements = usize::try_from(self.series.saturating_sub(series)).unwrap_or(usize::MAX);
+        MetricBounds { labels: self.labels, elements }
     }
 
     /// Takes note of the name of a family.
@@ -87,7 +123,7 @@ impl Staged {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::sample::{FamilyIx, Kind, Part, Sample, Sink};
+    use crate::model::sample::{Detail, FamilyIx, Kind, Metric, MetricValue, Part, RawLabel, Sample, Sink, WholeSink};
 
     /// What becomes of a push of a series with these labels, to a group with two labels.
     fn outcome(kind: Kind, limits: Limits, name: &str, labels: &[(&str, &str)]) -> Result<(), Limit> {
@@ -140,6 +176,89 @@ mod tests {
                 let labels = if kind == Kind::Gauge { &[Label { name: "l", value: &value }][..] } else { &[] };
                 staged.sample(Sample::new(FamilyIx(0), part, labels, 1.0));
             }
+        }
+    }
+
+    /// A push of a whole histogram with so many buckets, one label of so many bytes, and so many native buckets.
+    fn whole_histogram(limits: Limits, group: &str, buckets: usize, label_bytes: usize, native: u64) -> Staged {
+        let mut staged = Staged::default();
+        staged.set_limits(limits);
+        staged.begin([("group", group), ("job", "j")].into_iter());
+        staged.whole_family(FamilyIx(0), "h", Kind::Histogram, None);
+        let wanted = staged.bounds();
+        let buckets = vec![(1.0, 1.0); buckets.min(wanted.elements.saturating_add(1))];
+        staged.metric(Metric {
+            family: FamilyIx(0),
+            labels: &[RawLabel { name: b"l", value: &vec![b'v'; label_bytes] }],
+            value: MetricValue::Histogram { buckets: &buckets, sum: 1.0, count: 1.0 },
+            timestamp: None,
+            detail: (native > 0).then_some(Detail { message: b"message", series: native }),
+        });
+        staged
+    }
+
+    #[test]
+    fn native_buckets_are_series_of_a_push() {
+        let check = |most: u64, buckets: usize, native: u64, is_kept: bool| {
+            let limits = Limits::default().with(Limit::PushSeries, most);
+            let mut staged = whole_histogram(limits, "g", buckets, 1, native);
+            assert_eq!(staged.is_refused(), !is_kept);
+            let outcome = staged.check_bounds().map_err(|reached| reached.limit);
+            assert_eq!(outcome, if is_kept { Ok(()) } else { Err(Limit::PushSeries) }, "{most} {buckets} {native}");
+            staged.seal();
+            assert_eq!(staged.check_bounds().is_ok(), is_kept);
+        };
+        check(10, 0, 7, true);
+        check(10, 0, 8, false);
+        check(10, 3, 4, true);
+        check(10, 3, 5, false);
+        check(10, 7, 0, true);
+        check(10, 8, 0, false);
+        check(10, 100, 0, false);
+        check(10, 0, u64::MAX, false);
+        check(0, 100, 1 << 40, true);
+    }
+
+    /// A few bytes of a body may become any number of lines with long labels: none of them is written.
+    #[test]
+    fn what_multiplies_is_refused_before_it_is_written() {
+        let many = 1_000_000;
+        let check = |limit: Limit, most: u64, group: &str, buckets: usize, label_bytes: usize, is_kept: bool| {
+            let limits = Limits::default().with(limit, most);
+            let staged = whole_histogram(limits, group, buckets, label_bytes, 0);
+            let outcome = staged.check_bounds().map_err(|reached| reached.limit);
+            assert_eq!(outcome, if is_kept { Ok(()) } else { Err(limit) }, "{limit:?} {most}");
+            assert!(staged.held_bytes() as u64 <= most, "{}", staged.held_bytes());
+        };
+        check(Limit::ReceivedBytes, 10_000_000, "", 1000, 1000, true);
+        check(Limit::ReceivedBytes, 1_000_000, "", 1000, 1000, false);
+        check(Limit::ReceivedBytes, 1_000_000, &"g".repeat(1000), 1000, 1, false);
+        check(Limit::StoreBytes, 1_000_000, "", 1000, 1000, false);
+        check(Limit::ReceivedBytes, 2 << 30, "", many, many, false);
+    }
+
+    /// Each line has the labels of the group, and in a histogram those of its metric.
+    #[test]
+    fn long_grouping_labels_are_counted_with_every_line() {
+        for (kind, part) in [(Kind::Gauge, Part::Whole), (Kind::Histogram, Part::Bucket(1.0))] {
+            let mut staged = Staged::default();
+            let most = 1_000_000;
+            staged.set_limits(Limits::default().with(Limit::ReceivedBytes, most));
+            let group = "g".repeat(10_000);
+            staged.begin([("group", &*group), ("job", "j")].into_iter());
+            staged.family(FamilyIx(0), "m");
+            staged.kind(FamilyIx(0), kind);
+            let mut kept = 0;
+            for at in 0..1000 {
+                let value = at.to_string();
+                let labels = [Label { name: "l", value: &value }];
+                let labels = if kind == Kind::Gauge { &labels[..] } else { &[] };
+                staged.sample(Sample::new(FamilyIx(0), part, labels, 1.0));
+                kept += u64::from(staged.check_bounds().is_ok());
+            }
+            assert!((90..100).contains(&kept), "{kind:?} {kept}");
+            staged.seal();
+            assert!(staged.held_bytes() as u64 <= most + most / 10, "{kind:?} {}", staged.held_bytes());
         }
     }
 }

@@ -15,6 +15,9 @@ use crate::model::sample::{FamilyIx, Kind, Label, Part, Sample};
 
 const NONE: u32 = u32::MAX;
 
+/// Lines of a metric beside those of its elements, at most: a bucket without bound, sum and count.
+pub(super) const LINES_ADDED: usize = 3;
+
 /// Longest suffix, bound label and number of a line, bytes.
 const BOUND_BYTES_MAX: usize = 64;
 
@@ -26,6 +29,8 @@ pub struct Compounds {
     /// Label sets: those that identify metrics, and the final ones.
     words: Vec<u8>,
     by_identity: HashTable<u32>,
+    /// How long the lines will be at most, bytes.
+    text_bytes: usize,
     /// A label name of some metric is not classic.
     has_quoted_labels: bool,
     hasher: RandomState,
@@ -61,6 +66,7 @@ impl Compounds {
         self.elements.clear();
         self.words.clear();
         self.by_identity.clear();
+        self.text_bytes = 0;
         self.has_quoted_labels = false;
         self.metrics.shrink_to(STAGING_KEPT_BYTES_MAX / size_of::<Metric>());
         self.elements.shrink_to(STAGING_KEPT_BYTES_MAX / size_of::<Element>());
@@ -70,11 +76,13 @@ impl Compounds {
         }
     }
 
-    /// Takes a line; whether it is the first one of its metric.
-    pub fn add(&mut self, sample: &Sample<'_>, kind: Kind, overlay: &Overlay) -> bool {
+    /// Takes a line of a family, whose name is so long; whether it is the first one of its metric.
+    pub fn add(&mut self, sample: &Sample<'_>, kind: Kind, name_bytes: usize, overlay: &Overlay) -> bool {
         let known = self.metrics.len();
         let at = self.metric(sample.family, sample.labels, overlay);
         let metric = &mut self.metrics[at];
+        let line_bytes = line_bytes_max(name_bytes, metric.labels.len());
+        self.text_bytes += if at == known { (1 + LINES_ADDED) * line_bytes } else { line_bytes };
         match sample.part {
             Part::Sum => metric.sum = sample.value,
             Part::Count if kind == Kind::Summary => metric.count = whole_count(sample.value),
@@ -88,6 +96,11 @@ impl Compounds {
     /// How many lines they make at least: elements, sums and counts.
     pub fn line_count(&self) -> u64 {
         (self.elements.len() + 2 * self.metrics.len()) as u64
+    }
+
+    /// How long their lines will be at most, bytes.
+    pub fn text_bytes(&self) -> usize {
+        self.text_bytes
     }
 
     /// Memory that they hold, bytes.
@@ -235,8 +248,13 @@ impl Parts<'_> {
     }
 
     fn line_bytes_max(&self, lines: &Lines) -> usize {
-        2 * lines.name(self.family).len() + self.labels.len() + BOUND_BYTES_MAX
+        line_bytes_max(lines.name(self.family).len(), self.labels.len())
     }
+}
+
+/// How long a line with a name and a label set of so many bytes is at most, bytes: quoted names are longer.
+pub(super) fn line_bytes_max(name_bytes: usize, label_bytes: usize) -> usize {
+    2 * name_bytes + label_bytes + BOUND_BYTES_MAX
 }
 
 fn note_negative_zero(lines: &mut Lines, family: FamilyIx, value: f64) {

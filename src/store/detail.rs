@@ -13,7 +13,7 @@ use slab::Slab;
 
 use super::entry::{Entry, FamilyId};
 use crate::limits::STAGING_KEPT_BYTES_MAX;
-use crate::model::sample::FamilyIx;
+use crate::model::sample::{Detail, FamilyIx};
 
 /// The details of one push.
 #[derive(Debug, Default)]
@@ -21,6 +21,8 @@ pub struct StagedDetails {
     items: Vec<(FamilyIx, Item)>,
     /// Label sets and messages.
     bytes: Vec<u8>,
+    /// How many series all of them count beside their lines.
+    series: u64,
 }
 
 /// One detail, as places in a buffer.
@@ -28,19 +30,23 @@ pub struct StagedDetails {
 struct Item {
     labels: Range<usize>,
     message: Range<usize>,
+    /// How many series it counts beside the lines of its metric.
+    series: u64,
 }
 
 impl StagedDetails {
     /// Adds one.
-    pub fn add(&mut self, family: FamilyIx, labels: &[u8], message: &[u8]) {
-        let item = append(&mut self.bytes, labels, message);
+    pub fn add(&mut self, family: FamilyIx, labels: &[u8], detail: Detail<'_>) {
+        let item = append(&mut self.bytes, labels, detail);
         self.items.push((family, item));
+        self.series += detail.series;
     }
 
     /// Forgets them; keeps the memory unless it was an unusual amount.
     pub fn clear(&mut self) {
         self.items.clear();
         self.bytes.clear();
+        self.series = 0;
         self.items.shrink_to(STAGING_KEPT_BYTES_MAX / size_of::<(FamilyIx, Item)>());
         self.bytes.shrink_to(STAGING_KEPT_BYTES_MAX);
     }
@@ -55,15 +61,33 @@ impl StagedDetails {
         size(&self.bytes, self.items.len())
     }
 
-    /// The details of one family as one block. The families of a whole body come one after the other, so its items
-    /// are neighbours.
-    fn block(&self, family: FamilyIx, entry: Entry) -> Option<Block> {
+    /// How many series all of them count beside their lines.
+    pub fn series(&self) -> u64 {
+        self.series
+    }
+
+    /// How many of these are those of one family.
+    pub fn series_of(&self, family: FamilyIx) -> u64 {
+        self.of(family).iter().map(|(_, item)| item.series).sum()
+    }
+
+    /// The details of one family. The families of a whole body come one after the other, so its items are neighbours.
+    fn of(&self, family: FamilyIx) -> &[(FamilyIx, Item)] {
         let start = self.items.partition_point(|(found, _)| *found < family);
-        let own = self.items[start..].iter().take_while(|(found, _)| *found == family);
-        let mut block = Block { entry, items: Vec::new(), bytes: Vec::new() };
+        let len = self.items[start..].partition_point(|(found, _)| *found == family);
+        &self.items[start..start + len]
+    }
+
+    /// The details of one family as one block, which takes no more memory than it is counted with.
+    fn block(&self, family: FamilyIx, entry: Entry) -> Option<Block> {
+        let own = self.of(family);
+        let bytes = own.iter().map(|(_, item)| item.labels.len() + item.message.len()).sum();
+        let (items, bytes) = (Vec::with_capacity(own.len()), Vec::with_capacity(bytes));
+        let mut block = Block { entry, items, bytes, series: 0 };
         for (_, item) in own {
             let (labels, message) = (&self.bytes[item.labels.clone()], &self.bytes[item.message.clone()]);
-            block.items.push(append(&mut block.bytes, labels, message));
+            block.items.push(append(&mut block.bytes, labels, Detail { message, series: item.series }));
+            block.series += item.series;
         }
         (!block.items.is_empty()).then_some(block)
     }
@@ -74,12 +98,12 @@ fn size(bytes: &[u8], items: usize) -> u64 {
     (bytes.len() + items * (size_of::<Item>() + 2 * size_of::<Place>())) as u64
 }
 
-fn append(bytes: &mut Vec<u8>, labels: &[u8], message: &[u8]) -> Item {
+fn append(bytes: &mut Vec<u8>, labels: &[u8], Detail { message, series }: Detail<'_>) -> Item {
     let start = bytes.len();
     bytes.extend_from_slice(labels);
     let middle = bytes.len();
     bytes.extend_from_slice(message);
-    Item { labels: start..middle, message: middle..bytes.len() }
+    Item { labels: start..middle, message: middle..bytes.len(), series }
 }
 
 /// The details of one family in one group.
@@ -88,6 +112,8 @@ pub struct Block {
     entry: Entry,
     items: Vec<Item>,
     bytes: Vec<u8>,
+    /// How many series all of them count beside their lines.
+    series: u64,
 }
 
 impl Block {
@@ -122,6 +148,8 @@ pub struct Details {
     hasher: RandomState,
     /// What the blocks are counted with.
     bytes: u64,
+    /// How many series they count beside lines.
+    series: u64,
 }
 
 impl Details {
@@ -138,6 +166,16 @@ impl Details {
     /// What those of an entry take, bytes.
     pub fn bytes_of(&self, entry: Entry) -> u64 {
         self.by_entry.get(&entry).map_or(0, |at| self.blocks[*at as usize].size())
+    }
+
+    /// How many series they count beside the lines of their metrics: native buckets and spans.
+    pub fn series(&self) -> u64 {
+        self.series
+    }
+
+    /// How many of these are those of an entry.
+    pub fn series_of(&self, entry: Entry) -> u64 {
+        self.by_entry.get(&entry).map_or(0, |at| self.blocks[*at as usize].series)
     }
 
     /// The blocks alone, to be freed one by one.
@@ -166,6 +204,7 @@ impl Details {
         self.remove(entry);
         let Some(block) = staged.block(family, entry) else { return };
         self.bytes += block.size();
+        self.series += block.series;
         let at = self.blocks.insert(Rc::new(block)) as u32;
         self.by_entry.insert(entry, at);
         let Self { blocks, by_series, hasher, .. } = self;
@@ -184,6 +223,7 @@ impl Details {
         let Some(at) = self.by_entry.remove(&entry) else { return };
         let block = self.blocks.remove(at as usize);
         self.bytes -= block.size();
+        self.series -= block.series;
         for item in 0..block.items.len() as u32 {
             let hash = series_hash(&self.hasher, entry.family, block.labels(item));
             match self.by_series.find_entry(hash, |place| *place == Place { block: at, item }) {
@@ -199,6 +239,8 @@ impl Details {
     /// Panics if they were counted wrong.
     pub fn verify(&self) {
         assert_eq!(self.bytes, self.blocks.iter().map(|(_, block)| block.size()).sum::<u64>());
+        let series = self.blocks.iter().flat_map(|(_, block)| &block.items).map(|item| item.series);
+        assert_eq!(self.series, series.sum::<u64>());
     }
 }
 

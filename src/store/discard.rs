@@ -1,14 +1,14 @@
 //! What a wipe left behind, given back to the allocator step by step: a large store takes far longer to free than
 //! other requests can be made to wait.
 
-use std::collections::hash_map;
+use std::collections::{btree_map, hash_map};
 use std::rc::Rc;
 
 use slab::IntoIter;
 
 use super::catalog::{Family, Group};
 use super::detail::Block;
-use super::entry::Entry;
+use super::entry::{Entry, FamilyId};
 use super::outline::Known;
 use super::pages::Page;
 use super::staged::LineNote;
@@ -31,6 +31,8 @@ pub struct Discarded {
     pub notes: hash_map::IntoIter<Entry, Rc<[LineNote]>>,
     /// Its details.
     pub details: IntoIter<Rc<Block>>,
+    /// The families of which an audit found something wrong.
+    pub faults: btree_map::IntoIter<FamilyId, usize>,
 }
 
 impl Discarded {
@@ -42,7 +44,8 @@ impl Discarded {
                 || self.outlines.next().is_some()
                 || self.families.next().is_some()
                 || self.notes.next().is_some()
-                || self.details.next().is_some();
+                || self.details.next().is_some()
+                || self.faults.next().is_some();
             if !freed {
                 return false;
             }

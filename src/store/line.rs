@@ -286,22 +286,43 @@ pub fn metric_lines<'a>(
     name: &str,
     kind: Kind,
 ) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
-    let is_compound = kind.is_histogram() || kind == Kind::Summary;
-    let opening = Opening::new(name, if is_compound { "_count" } else { "" });
-    lines(pieces).filter_map(move |line| {
-        let labels = opening.strip_from(line)?;
-        let close = memrchr(b'}', labels).expect("stored lines have labels");
-        Some((line, &labels[..close]))
-    })
+    let opening = Opening::of_metrics(name, kind);
+    lines(pieces).filter_map(move |line| Some((line, opening.labels(line)?)))
+}
+
+/// Whether two texts have the same series in the same order, so that they differ in nothing but values.
+pub fn has_same_series(left: &[u8], right: &[u8]) -> bool {
+    let series = |line: &[u8]| memrchr(b' ', line).map_or(0, |end| end);
+    let (mut left, mut right) = (lines(std::iter::once(left)), lines(std::iter::once(right)));
+    loop {
+        match (left.next(), right.next()) {
+            (None, None) => return true,
+            (Some(left), Some(right)) if left[..series(left)] == right[..series(right)] => {}
+            _ => return false,
+        }
+    }
 }
 
 /// What [`write_opening`] writes, to be recognized. Classic names are not written out for that.
-enum Opening<'n> {
+pub enum Opening<'n> {
     Classic { name: &'n str, suffix: &'static str },
     Quoted(Vec<u8>),
 }
 
 impl<'n> Opening<'n> {
+    /// That of the lines that stand for one metric each of a family of this name and kind.
+    pub fn of_metrics(name: &'n str, kind: Kind) -> Self {
+        let is_compound = kind.is_histogram() || kind == Kind::Summary;
+        Self::new(name, if is_compound { "_count" } else { "" })
+    }
+
+    /// The label set of a line that begins with it.
+    pub fn labels<'a>(&self, line: &'a [u8]) -> Option<&'a [u8]> {
+        let labels = self.strip_from(line)?;
+        let close = memrchr(b'}', labels).expect("stored lines have labels");
+        Some(&labels[..close])
+    }
+
     fn new(name: &'n str, suffix: &'static str) -> Self {
         if is_classic_metric_name(name.as_bytes()) {
             return Self::Classic { name, suffix };

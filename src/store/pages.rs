@@ -225,6 +225,24 @@ impl Pages {
         groups.filter(move |group| std::mem::replace(&mut last, *group) != *group)
     }
 
+    /// The lines of a family whose header stands, the gateway's own left out, held alive, in order: a piece of whole lines
+    /// for each page. Looks at every page of the family, at none of its lines.
+    pub fn pushed_lines(&self, catalog: &Catalog, family: FamilyId) -> impl Iterator<Item = Piece> {
+        let at = self.lower_bound(catalog, Entry::header(family));
+        // The header may be inside the page before that place.
+        let pages = self.order[at.saturating_sub(1)..].iter().map(|page| self.page(*page));
+        let is_its = move |entry: &Entry| entry.family == family;
+        let pages = pages.skip_while(move |page| !page.slots.iter().any(is_its));
+        let pages = pages.take_while(move |page| page.slots.iter().any(is_its));
+        pages.filter(|page| page.kind != PageKind::Own).filter_map(move |page| {
+            let is_line = |entry: &Entry| is_its(entry) && entry.group != GroupId::HEADER;
+            let first = page.slots.iter().position(is_line)?;
+            let last = page.slots.iter().rposition(is_line)?;
+            let range = page.text.range(first).start..page.text.range(last).end;
+            Some(Piece { text: Rc::clone(&page.text), range })
+        })
+    }
+
     /// Reads what writing over these entries will read: who stands there, and both ends of the text. A push touches as many
     /// far-apart places as it has families; reading them in one tight loop lets the processor wait for all of them at once
     /// instead of for one after the other.

@@ -115,6 +115,23 @@ impl Problems {
         }
     }
 
+    /// Adds others.
+    pub fn append(&mut self, others: &Self) {
+        let room = ERRORS_LISTED_MAX - self.listed.len();
+        self.listed.extend(others.listed.iter().take(room).cloned());
+        self.count += others.count;
+    }
+
+    /// Adds so many that are only counted.
+    pub fn add_unlisted(&mut self, count: usize) {
+        self.count += count;
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
     /// Whether nothing is wrong.
     pub fn is_empty(&self) -> bool {
         self.count == 0

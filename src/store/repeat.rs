@@ -27,7 +27,6 @@ impl Store {
         if !self.is_repeated(id, body) || bytes > self.limits.most(Limit::StoreBytes) {
             return false;
         }
-        self.audited = None;
         let group = self.catalog.group_mut(id);
         group.pushed = at;
         let places = group.places.len();
@@ -56,6 +55,7 @@ impl Store {
         self.joined.clear();
         write_with_values(&mut self.joined, self.pages.shared_text(entry, home), values);
         self.pages.put_at(&mut self.catalog, entry, Some(home), EntryText::Shared(&self.joined));
+        self.mark_values(entry.family);
     }
 
     /// A push was applied: remembers its shape if the group holds that and nothing else, in its order.

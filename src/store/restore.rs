@@ -13,7 +13,7 @@ use super::staged::{LineNote, RESERVED_NAMES};
 use super::times::PushTime;
 use crate::limits::{ENTRY_SHARED_BYTES_MAX, PAGE_BYTES};
 use crate::model::order;
-use crate::model::sample::{FamilyIx, Kind};
+use crate::model::sample::{Detail, FamilyIx, Kind};
 use crate::model::time::Timestamp;
 
 /// A group as it was kept: what a [`super::GroupSnapshot`] shows.
@@ -50,8 +50,8 @@ pub struct StoredFamily<'a> {
     pub written: Timestamp,
     /// What its lines do not show, in order of lines.
     pub notes: Vec<LineNote>,
-    /// What its metrics say beyond their lines: label sets and messages.
-    pub details: Vec<(&'a [u8], &'a [u8])>,
+    /// What its metrics say beyond their lines, with their label sets.
+    pub details: Vec<(&'a [u8], Detail<'a>)>,
     /// Its lines; nothing if it has no metrics.
     pub text: &'a [u8],
 }
@@ -65,7 +65,6 @@ impl Store {
         if self.catalog.find_group(&group.key).is_some() || names.windows(2).any(|pair| pair[0] == pair[1]) {
             return false;
         }
-        self.audited = None;
         let id = self.catalog.add_group(group.key.clone(), Timestamp::default());
         self.set_quoted_names(id, group.has_quoted_names);
         let mut resolved = Vec::with_capacity(group.families.len());
@@ -85,6 +84,7 @@ impl Store {
             self.restore_family(Entry { family, group: id }, &group.families[ix.0 as usize]);
         }
         self.catalog.share_outline(id);
+        held.iter().for_each(|(family, _)| self.mark(*family));
         true
     }
 
@@ -103,8 +103,8 @@ impl Store {
         }
         if !family.details.is_empty() {
             let mut staged = StagedDetails::default();
-            for (labels, message) in &family.details {
-                staged.add(FamilyIx(0), labels, message);
+            for (labels, detail) in &family.details {
+                staged.add(FamilyIx(0), labels, *detail);
             }
             self.details.replace(entry, &staged, FamilyIx(0));
         }

@@ -23,7 +23,7 @@ pub struct Usage {
     pub groups: u64,
     /// Sets of names that groups' labels have.
     pub shapes: u64,
-    /// Series as a scrape shows them, the push times included and the gateway's own left out.
+    /// Series as a scrape shows them, the push times included and the gateway's own left out, and native buckets and spans.
     pub series: u64,
     /// The exposition and what is kept beside it, bytes.
     pub bytes: u64,
@@ -35,12 +35,17 @@ impl Store {
         self.limits = limits;
     }
 
+    /// The bounds of what is stored.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
     /// How much is stored.
     pub fn usage(&self) -> Usage {
         Usage {
             groups: self.catalog.group_count() as u64,
             shapes: self.catalog.shape_count() as u64,
-            series: self.catalog.series(),
+            series: self.catalog.series() + self.details.series(),
             bytes: self.pages.bytes() + self.details.bytes() + self.catalog.bytes(),
         }
     }
@@ -104,7 +109,7 @@ impl Store {
         }
         for (ix, family) in staged.families() {
             let (name, help) = family.word_lens();
-            added.series += u64::from(family.lines());
+            added.series += u64::from(family.lines()) + staged.details.series_of(ix);
             added.bytes += family.text_len() + HOLDING_BYTES + help;
             if !is_exact || self.catalog.find_family(staged.name(ix)).is_none() {
                 added.bytes += FAMILY_BYTES + HEADER_BYTES + 3 * name + help;
@@ -124,7 +129,8 @@ impl Store {
         for held in holdings {
             let is_named = named.binary_search(&held.family).is_ok();
             if is_named || mode == Mode::Replace {
-                gone.series += u64::from(held.content.lines);
+                let entry = Entry { family: held.family, group };
+                gone.series += u64::from(held.content.lines) + self.details.series_of(entry);
                 gone.bytes += self.held_bytes(group, held);
                 if !is_named && self.catalog.family(held.family).holders == 1 {
                     gone.bytes += self.family_bytes(held.family);

@@ -94,9 +94,9 @@ impl Staged {
         self.shape.filter(|_| self.lines.are_plain() && !self.has_quoted_names())
     }
 
-    /// How many lines there are so far, as far as that is known.
+    /// How many series there are so far, as far as that is known: lines, and native buckets and spans.
     pub(super) fn series_count(&self) -> u64 {
-        self.lines.count() + self.compounds.line_count()
+        self.lines.count() + self.compounds.line_count() + self.details.series()
     }
 
     /// Memory that the push holds, bytes.
@@ -222,6 +222,9 @@ impl Staged {
         let label_bytes: usize = sample.labels.iter().map(|label| 2 * label.name.len() + label.value.len() + 6).sum();
         bounds.check_labels(sample.labels, label_bytes, overlay);
         let opening_bytes = lines.family(sample.family).opening_bytes();
+        if !bounds.has_room(lines.bytes() + opening_bytes + label_bytes + overlay.len()) {
+            return;
+        }
         let (out, start, _, opening) = lines.begin_line(sample.family, opening_bytes + label_bytes + overlay.len());
         out.extend_from_slice(opening);
         self.has_quoted_labels |= overlay.write_sample(out, sample);
@@ -286,7 +289,12 @@ impl Sink for Staged {
         }
         let label_bytes = sample.labels.iter().map(|label| label.name.len() + label.value.len()).sum();
         self.bounds.check_labels(sample.labels, label_bytes, &self.overlay);
-        let is_new = self.compounds.add(&sample, family.kind, &self.overlay);
+        let held = self.lines.bytes() + self.compounds.text_bytes();
+        if !self.bounds.has_room(held + label_bytes + self.overlay.len()) {
+            return;
+        }
+        let family = self.lines.family_mut(sample.family);
+        let is_new = self.compounds.add(&sample, family.kind, family.name_bytes(), &self.overlay);
         family.metrics += u32::from(is_new);
         self.has_quoted_labels |= self.compounds.has_quoted_labels();
         if is_new && sample.labels.iter().any(|label| label.name.starts_with("__")) {

@@ -1,5 +1,6 @@
 //! The store against its oracle, step by step over long random runs; and what is easier shown by hand.
 
+use super::audit::naive::Watches;
 use super::naive::{Labels, Push, PushedFamily, Step, Twins, feed};
 use super::{GroupKey, Mode, Refusal, Staged, Store};
 use crate::limits::{DISCARDS_PER_TURN_MAX, FAILURE_REASON_BYTES_MAX, Limit, Limits, WIPES_PENDING_MAX};
@@ -240,6 +241,8 @@ fn run(twins: fn() -> Twins, seeds: std::ops::Range<u64>) {
             }
         }
         repeated += twins.repeated;
+        let Watches { ended, overtaken, .. } = twins.watches;
+        assert!(twins.store.is_checked() || (ended > 40 && overtaken > 4), "{ended} {overtaken} with seed {seed}");
     }
     assert!(repeated > 5 * seeds.count() as u64, "{repeated}");
 }

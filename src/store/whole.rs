@@ -3,13 +3,18 @@
 
 use smallvec::SmallVec;
 
-use super::compound::Parts;
+use super::compound::{LINES_ADDED, Parts, line_bytes_max};
 use super::line::Overlay;
 use super::problem::Problem;
 use super::staged::Staged;
 use crate::model::escape::write_label_value;
 use crate::model::order;
-use crate::model::sample::{FamilyIx, Kind, Label, Metric, MetricValue, Part, RawLabel, Sample, WholeSink};
+use crate::model::sample::{
+    FamilyIx, Kind, Label, Metric, MetricBounds, MetricValue, Part, RawLabel, Sample, WholeSink,
+};
+
+/// What a label takes in a line beside its name and value, bytes.
+const LABEL_BYTES: usize = 6;
 
 /// Labels of one metric, most of them few.
 type Labels<'a> = SmallVec<[Label<'a>; 16]>;
@@ -41,6 +46,10 @@ impl WholeSink for Staged {
         if family.is_reserved {
             return;
         }
+        if !self.takes(&metric) {
+            return;
+        }
+        let family = self.pushed(metric.family);
         let (kind, name) = (family.kind(), self.lines.name(metric.family));
         if metric.value == MetricValue::Misfit {
             let overlay = &self.overlay;
@@ -67,9 +76,39 @@ impl WholeSink for Staged {
         escaped.clear();
         self.escaped = escaped;
     }
+
+    fn bounds(&self) -> MetricBounds {
+        self.bounds.of_metric(self.series_count())
+    }
+
+    fn is_refused(&self) -> bool {
+        self.check_bounds().is_err()
+    }
 }
 
 impl Staged {
+    /// Whether a metric keeps the bounds of the push. All that it becomes is counted before anything of it is written.
+    fn takes(&mut self, metric: &Metric<'_>) -> bool {
+        let elements = match metric.value {
+            MetricValue::Summary { quantiles: elements, .. } | MetricValue::Histogram { buckets: elements, .. } => {
+                elements
+            }
+            MetricValue::Number(_) | MetricValue::Misfit => &[],
+        };
+        let is_plain = matches!(metric.value, MetricValue::Number(_) | MetricValue::Misfit);
+        let lines = if is_plain { 1 } else { elements.len() + LINES_ADDED };
+        let (message_bytes, series) = metric.detail.map_or((0, 0), |detail| (detail.message.len(), detail.series));
+        let label_bytes = metric.labels.iter().map(|label| label.name.len() + label.value.len()).sum::<usize>();
+        // Labels get twice as long at most where they are escaped.
+        let label_bytes = 2 * label_bytes + LABEL_BYTES * metric.labels.len() + self.overlay.len();
+        let line_bytes = line_bytes_max(self.lines.name(metric.family).len(), label_bytes);
+        let bytes = line_bytes.saturating_mul(lines + 1).saturating_add(message_bytes);
+        // A bucket without bound may have been sent, so that nothing is added.
+        let lines = if is_plain { 1 } else { elements.len() + LINES_ADDED - 1 };
+        let series = self.series_count().saturating_add(lines as u64).saturating_add(series);
+        self.bounds.has_series(series) && self.bounds.has_room(self.held_bytes().saturating_add(bytes))
+    }
+
     fn write_metric(&mut self, metric: &Metric<'_>, labels: &[Label<'_>]) {
         let family = metric.family;
         if !matches!(metric.value, MetricValue::Number(_)) {

@@ -91,6 +91,90 @@ fn what_the_store_may_hold() {
     check("store-bytes=40000", (job, none, &series(500)), (other, none, &series(500)), 503, text);
 }
 
+const PROTOBUF: &str = "Content-Type: application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; \
+                        encoding=delimited\r\n";
+
+/// A field of a protobuf message that has bytes.
+fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
+    let mut out = vec![number << 3 | 2];
+    let mut len = bytes.len();
+    while len > 0x7f {
+        out.push(len as u8 | 0x80);
+        len >>= 7;
+    }
+    out.push(len as u8);
+    out.extend_from_slice(bytes);
+    out
+}
+
+/// A delimited family `h` of one metric with these labels, and this message of a histogram.
+fn histogram(labels: &[Vec<u8>], message: &[u8]) -> Vec<u8> {
+    let metric = [labels.concat(), field(7, message)].concat();
+    let family = [field(1, b"h"), b"\x18\x04".to_vec(), field(4, &metric)].concat();
+    field(1, &family).split_off(1)
+}
+
+/// A native histogram with two spans of one byte's length, and packed deltas on both sides.
+fn native(negative: u8, positive: u8) -> Vec<u8> {
+    let side = |first: u8, buckets: u8| {
+        let deltas = vec![0; usize::from(buckets)];
+        [field(first, &[0x10, buckets]), field(first + 1, &deltas)].concat()
+    };
+    histogram(&[], &[side(9, negative), side(12, positive)].concat())
+}
+
+/// Beside its line for infinity, sum and count, each native bucket and each span is a series, of a push and of the store.
+#[test]
+fn native_buckets_are_series() {
+    let (job, other) = ("/metrics/job/j", "/metrics/job/k");
+    let text = "the push has more than 25 series";
+    check("push-series=25", (job, PROTOBUF, &native(10, 10)), (job, PROTOBUF, &native(10, 11)), 413, text);
+    let gzipped = format!("{PROTOBUF}Content-Encoding: gzip\r\n");
+    check("push-series=25", (job, PROTOBUF, &native(0, 20)), (job, &gzipped, &gzip(&native(100, 100))), 413, text);
+    let text = "the store has no room for these series: it may hold 32";
+    check("series=32", (job, PROTOBUF, &native(10, 10)), (other, PROTOBUF, &native(0, 0)), 503, text);
+    check("series=32", (job, PROTOBUF, &native(15, 10)), (job, PROTOBUF, &native(15, 11)), 503, text);
+    let unpacked = histogram(&[], &[field(12, &[0x10, 20]), b"\x68\x00".repeat(20)].concat());
+    let text = "the push has more than 23 series";
+    check("push-series=23", (job, "", b"m 1\n"), (job, PROTOBUF, &unpacked), 413, text);
+    // What goes gives its room back.
+    let gateway = Server::start(&["--limit.series=32"], "");
+    for (path, body, status) in
+        [(job, native(12, 12), 200), (job, native(1, 1), 200), (other, native(5, 5), 200), (other, native(9, 9), 503)]
+    {
+        assert_eq!(put(&gateway, path, PROTOBUF, &body).status, Some(status), "{path}");
+    }
+    assert_eq!(gateway.request("DELETE", job, None).status, Some(202));
+    assert_eq!(put(&gateway, other, PROTOBUF, &native(12, 12)).status, Some(200));
+}
+
+#[test]
+fn a_span_claims_no_more_buckets_than_there_are() {
+    let gateway = Server::start(&[], "");
+    for spans in [&[0x10, 0xff, 0xff, 0xff, 0xff, 0x0f][..], b"\x10\x02", b"\x08\xfe\xff\xff\xff\x0f\x10\x03"] {
+        let body = histogram(&[], &[field(12, spans), field(13, &[0; 3])].concat());
+        let response = put(&gateway, "/metrics/job/j", PROTOBUF, &body);
+        let text = "metric family \"h\": native histogram with impossible spans\n";
+        assert_eq!((response.status, response.text_lossy().as_str()), (Some(400), text));
+    }
+    assert_eq!(stored(&gateway), "");
+}
+
+/// A label of a megabyte, and two bytes for each of 65,000 buckets: the lines would be 65 GB.
+#[test]
+fn a_body_does_not_become_any_multiple_of_itself() {
+    let gateway = Server::start(&["--limit.received-bytes=50000000"], "");
+    let label = field(1, &[field(1, b"l"), field(2, &[b'v'; 1 << 20])].concat());
+    let body = histogram(&[label], &b"\x1a\x00".repeat(65_000));
+    let response = put(&gateway, "/metrics/job/j", PROTOBUF, &body);
+    assert_eq!(response.status, Some(503), "{}", response.text_lossy());
+    let path = format!("/metrics/job/{}", "j".repeat(1 << 20));
+    let response = put(&gateway, &path, "", &series(10_000));
+    assert_eq!(response.status, Some(503), "{}", response.text_lossy());
+    assert_eq!(refusals(&gateway, "received-bytes"), "2");
+    assert_eq!(put(&gateway, "/metrics/job/j", "", b"m 1\n").status, Some(200));
+}
+
 #[test]
 fn a_head_that_is_too_long_names_the_flag() {
     let gateway = Server::start(&["--limit.head-bytes=2048"], "");

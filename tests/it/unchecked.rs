@@ -115,3 +115,29 @@ fn many_errors_are_counted_and_some_listed() {
     assert_eq!(server.request("PUT", "/api/v1/admin/wipe", None).status, Some(202));
     server.scrape();
 }
+
+/// A scrape of a large store takes steps; pushes come in between, and the answer is as right as that of a small one.
+#[test]
+fn a_large_store_is_looked_at_step_by_step() {
+    let server = start();
+    let family =
+        |name: &str, from: usize| (from..from + 100_000).map(|at| format!("{name}{{id=\"{at}\"}} 1\n")).collect();
+    let body: String = family("a", 0);
+    push(&server, "large", &body);
+    let is_ready = || server.request("GET", "/-/ready", None).status == Some(200);
+    std::thread::scope(|scope| {
+        let scrapes: Vec<_> = (0..4).map(|_| scope.spawn(|| server.scrape().len())).collect();
+        for at in 0..100 {
+            push(&server, "small", &format!("a{{id=\"small\"}} {at}\nb {at}\n"));
+            push(&server, "other", &format!("c{{id=\"{at}\"}} 1\n"));
+        }
+        assert!(scrapes.into_iter().all(|scrape| scrape.join().expect("a scrape succeeds") > body.len()));
+    });
+    assert!(is_ready());
+    let twice: String = family("d", 0) + &family("d", 50_000);
+    push(&server, "twice", &twice);
+    assert!(failure(&server).starts_with("50000 error(s) occurred:\n* collected metric \"d\" {"));
+    assert!(!is_ready());
+    delete(&server, "twice");
+    assert!(is_ready() && server.scrape().len() > body.len());
+}

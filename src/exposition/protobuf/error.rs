@@ -39,6 +39,8 @@ pub enum FamilyFault {
     NoHistogram,
     /// A native histogram has this schema.
     Schema(i32),
+    /// Spans of a native histogram claim other buckets than it has.
+    Spans,
 }
 
 impl From<Malformed> for ReadError {
@@ -66,6 +68,7 @@ impl fmt::Display for ReadError {
                     FamilyFault::Schema(schema) => {
                         write!(f, "metric family {name}: native histogram with impossible schema {schema}")
                     }
+                    FamilyFault::Spans => write!(f, "metric family {name}: native histogram with impossible spans"),
                 }
             }
         }

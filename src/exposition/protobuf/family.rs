@@ -8,7 +8,7 @@ use super::error::{FamilyFault, ReadError};
 use super::histogram::{Count, Histogram};
 use super::message::Message;
 use super::wire::{Fields, Malformed, Value};
-use crate::model::sample::{FamilyIx, Kind, Metric, MetricValue, RawLabel, WholeSink};
+use crate::model::sample::{Detail, FamilyIx, Kind, Metric, MetricValue, RawLabel, WholeSink};
 
 /// Schemas of native histograms: the exponential ones, and that of custom bounds.
 const SCHEMAS: std::ops::RangeInclusive<i32> = -4..=8;
@@ -35,6 +35,9 @@ pub(super) fn read<S: WholeSink>(
     for field in Fields::new(message) {
         let field = field?;
         if let (4, Value::Bytes(metric)) = (field.number, field.value) {
+            if sink.is_refused() {
+                return Ok(());
+            }
             read_metric(metric, family, kind, elements, sink).map_err(|error| match error {
                 MetricFault::Malformed => ReadError::Malformed,
                 MetricFault::Family(reason) => fault(reason),
@@ -99,11 +102,16 @@ fn read_metric<S: WholeSink>(
 ) -> Result<(), MetricFault> {
     let mut labels: SmallVec<[RawLabel<'_>; 16]> = SmallVec::new();
     let (mut timestamp, mut value) = (None, None);
-    let wanted = value_field(kind);
+    let (wanted, bounds) = (value_field(kind), sink.bounds());
     for field in Fields::new(message) {
         let field = field?;
         match (field.number, field.value) {
-            (1, Value::Bytes(label)) => labels.push(read_label(label)?),
+            (1, Value::Bytes(label)) => {
+                let label = read_label(label)?;
+                if labels.len() <= bounds.labels {
+                    labels.push(label);
+                }
+            }
             (6, Value::Varint(milliseconds)) => timestamp = Some(milliseconds as i64),
             (number, Value::Bytes(bytes)) if number == wanted => add_value(&mut value, bytes, value_message(number))?,
             (number @ (2..=5 | 7), Value::Bytes(bytes)) => value_message(number).check(bytes)?,
@@ -112,7 +120,7 @@ fn read_metric<S: WholeSink>(
     }
     elements.clear();
     let (value, detail) = match &value {
-        Some(value) => read_value(value, kind, elements)?,
+        Some(value) => read_value(value, kind, bounds.elements, elements)?,
         None if kind == Kind::GaugeHistogram => return Err(MetricFault::Family(FamilyFault::NoHistogram)),
         None => (MetricValue::Misfit, None),
     };
@@ -172,17 +180,28 @@ fn read_label(message: &[u8]) -> Result<RawLabel<'_>, Malformed> {
 fn read_value<'a>(
     message: &'a [u8],
     kind: Kind,
+    elements_most: usize,
     elements: &'a mut Elements,
-) -> Result<(MetricValue<'a>, Option<&'a [u8]>), MetricFault> {
-    let (value, exceeds_text) = match kind {
-        Kind::Summary => read_summary(message, elements)?,
-        Kind::Histogram | Kind::GaugeHistogram => read_histogram(message, elements)?,
+) -> Result<(MetricValue<'a>, Option<Detail<'a>>), MetricFault> {
+    let (value, exceeds_text, series) = match kind {
+        Kind::Summary => read_summary(message, elements_most, elements)?,
+        Kind::Histogram | Kind::GaugeHistogram => read_histogram(message, elements_most, elements)?,
         Kind::Counter | Kind::Gauge | Kind::Untyped => read_number(message, kind)?,
     };
-    Ok((value, exceeds_text.then_some(message)))
+    Ok((value, exceeds_text.then_some(Detail { message, series })))
 }
 
-fn read_number(message: &[u8], kind: Kind) -> Result<(MetricValue<'_>, bool), Malformed> {
+/// A value, whether its message says more than text shows, and how many series that is beside its lines.
+type Shown<'a> = (MetricValue<'a>, bool, u64);
+
+/// Adds a bucket or quantile. Of too many, one more than are wanted is kept, so that the sink notices.
+fn add_element(elements: &mut Elements, most: usize, element: (f64, f64)) {
+    if elements.len() <= most {
+        elements.push(element);
+    }
+}
+
+fn read_number(message: &[u8], kind: Kind) -> Result<Shown<'_>, Malformed> {
     let (mut number, mut exceeds_text) = (0.0, false);
     for field in Fields::new(message) {
         let field = field?;
@@ -195,17 +214,17 @@ fn read_number(message: &[u8], kind: Kind) -> Result<(MetricValue<'_>, bool), Ma
             _ => {}
         }
     }
-    Ok((MetricValue::Number(number), exceeds_text))
+    Ok((MetricValue::Number(number), exceeds_text, 0))
 }
 
-fn read_summary<'a>(message: &[u8], quantiles: &'a mut Elements) -> Result<(MetricValue<'a>, bool), Malformed> {
+fn read_summary<'a>(message: &[u8], most: usize, quantiles: &'a mut Elements) -> Result<Shown<'a>, Malformed> {
     let (mut sum, mut count, mut exceeds_text) = (0.0, 0, false);
     for field in Fields::new(message) {
         let field = field?;
         match (field.number, field.value) {
             (1, Value::Varint(value)) => count = value,
             (2, Value::Double(value)) => sum = value,
-            (3, Value::Bytes(quantile)) => quantiles.push(read_quantile(quantile)?),
+            (3, Value::Bytes(quantile)) => add_element(quantiles, most, read_quantile(quantile)?),
             (4, Value::Bytes(created)) => {
                 Message::Flat.check(created)?;
                 exceeds_text = true;
@@ -214,7 +233,7 @@ fn read_summary<'a>(message: &[u8], quantiles: &'a mut Elements) -> Result<(Metr
         }
     }
     exceeds_text |= Count::Whole(count).exceeds_text();
-    Ok((MetricValue::Summary { quantiles, sum, count }, exceeds_text))
+    Ok((MetricValue::Summary { quantiles, sum, count }, exceeds_text, 0))
 }
 
 /// The count of a message `io.prometheus.client.Summary` that was accepted before: text shows no more digits of it
@@ -239,11 +258,14 @@ fn read_quantile(message: &[u8]) -> Result<(f64, f64), Malformed> {
     Ok(quantile)
 }
 
-fn read_histogram<'a>(message: &[u8], buckets: &'a mut Elements) -> Result<(MetricValue<'a>, bool), MetricFault> {
-    let histogram = Histogram::read(message, |bound, count| buckets.push((bound, count.value())))?;
+fn read_histogram<'a>(message: &[u8], most: usize, buckets: &'a mut Elements) -> Result<Shown<'a>, MetricFault> {
+    let histogram = Histogram::read(message, |bound, count| add_element(buckets, most, (bound, count.value())))?;
     if let Some(schema) = histogram.schema.filter(|schema| !SCHEMAS.contains(schema) && *schema != SCHEMA_CUSTOM) {
         return Err(MetricFault::Family(FamilyFault::Schema(schema)));
     }
+    if !histogram.has_possible_spans() {
+        return Err(MetricFault::Family(FamilyFault::Spans));
+    }
     let value = MetricValue::Histogram { buckets, sum: histogram.sum, count: histogram.count().value() };
-    Ok((value, histogram.exceeds_text()))
+    Ok((value, histogram.exceeds_text(), histogram.native_series()))
 }

@@ -4,6 +4,7 @@
 
 use super::message::Message;
 use super::wire::{Fields, Malformed, Value, double, varint, zigzag};
+use crate::model::sample::Kind;
 
 /// Whole numbers up to this one are doubles as well.
 const DOUBLE_WHOLE_MAX: u64 = 1 << 53;
@@ -39,6 +40,50 @@ impl Count {
     }
 }
 
+/// How many native buckets a message has on one side of zero, and how many its spans claim.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Tally {
+    /// Spans.
+    spans: u64,
+    /// Counts of a whole histogram, and of a float one.
+    deltas: u64,
+    counts: u64,
+    /// The lengths of all spans.
+    claimed: u64,
+    /// The index of the bucket after the last span.
+    end: i64,
+    /// A span after the first one goes back, or one ends at an index that is no 32-bit number.
+    is_disordered: bool,
+}
+
+impl Tally {
+    /// Takes note of a field, by its number less that of the spans; it was found well-formed.
+    fn take(&mut self, field: u32, value: Value<'_>) -> Result<(), Malformed> {
+        match (field, value) {
+            (0, Value::Bytes(span)) => {
+                let (offset, len) = read_span(span)?;
+                self.end += i64::from(offset) + i64::from(len);
+                self.is_disordered |= (self.spans > 0 && offset < 0) || i32::try_from(self.end).is_err();
+                // No further span can repair it, and so the sum cannot overflow.
+                self.end = self.end.clamp(i64::from(i32::MIN), i64::from(i32::MAX));
+                self.spans += 1;
+                self.claimed += u64::from(len);
+            }
+            (1, Value::Varint(_)) => self.deltas += 1,
+            // Each number ends with the only one of its bytes that has no continuation bit.
+            (1, Value::Bytes(deltas)) => self.deltas += deltas.iter().filter(|byte| **byte < 0x80).count() as u64,
+            (2, Value::Double(_)) => self.counts += 1,
+            (2, Value::Bytes(counts)) => self.counts += (counts.len() / size_of::<f64>()) as u64,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn series(&self) -> u64 {
+        self.spans + self.deltas + self.counts
+    }
+}
+
 /// A histogram but for its buckets.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Histogram<'a> {
@@ -56,6 +101,8 @@ pub struct Histogram<'a> {
     /// Whether there are spans of native buckets, empty ones included.
     pub has_spans: bool,
     exceeds_text: bool,
+    negative: Tally,
+    positive: Tally,
 }
 
 /// The native buckets on one side of zero.
@@ -131,7 +178,11 @@ impl<'a> Histogram<'a> {
             _ => return Ok(()),
         }
         self.exceeds_text = true;
-        Ok(())
+        match number {
+            9..=11 => self.negative.take(number - 9, value),
+            12..=14 => self.positive.take(number - 12, value),
+            _ => Ok(()),
+        }
     }
 
     /// The count.
@@ -152,6 +203,18 @@ impl<'a> Histogram<'a> {
     /// Whether the message says more than text shows.
     pub fn exceeds_text(&self) -> bool {
         self.exceeds_text
+    }
+
+    /// How many native buckets and spans the message has, which limits count as series beside its lines.
+    pub fn native_series(&self) -> u64 {
+        self.negative.series() + self.positive.series()
+    }
+
+    /// Whether the spans of each side are in order and claim as many buckets as it has. Readers of native histograms
+    /// take no others: Prometheus would drop the whole scrape.
+    pub fn has_possible_spans(&self) -> bool {
+        let buckets = |side: &Tally| if self.is_float() { side.counts } else { side.deltas };
+        [self.negative, self.positive].iter().all(|side| !side.is_disordered && side.claimed == buckets(side))
     }
 
     /// The native buckets of one side.
@@ -181,6 +244,21 @@ impl<'a> Histogram<'a> {
     }
 }
 
+/// How many series the message of a metric's value is beside its lines: native buckets and spans of a histogram. It was
+/// accepted before; of one that was not, those count that are in front of the damage.
+pub fn native_series(kind: Kind, message: &[u8]) -> u64 {
+    if !kind.is_histogram() {
+        return 0;
+    }
+    let mut histogram = Histogram::default();
+    for field in Fields::new(message).map_while(Result::ok).filter(|field| matches!(field.number, 9..=14)) {
+        if histogram.take_native(field.number, field.value).is_err() {
+            break;
+        }
+    }
+    histogram.native_series()
+}
+
 fn read_span(message: &[u8]) -> Result<(i32, u32), Malformed> {
     let (mut offset, mut length) = (0, 0);
     for field in Fields::new(message) {
@@ -191,4 +269,94 @@ fn read_span(message: &[u8]) -> Result<(i32, u32), Malformed> {
         }
     }
     Ok((offset, length))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exposition::wire::{write_bytes, write_double, write_uint};
+
+    /// A field of a message that is written.
+    enum Part {
+        /// A span of positive buckets: its offset and length.
+        Span(i32, u32),
+        /// Deltas of positive buckets, packed and not.
+        Packed(&'static [u64]),
+        Delta(u64),
+        /// Float counts of negative buckets, packed and not, and the spans of these.
+        Doubles(usize),
+        Double,
+        NegativeSpan(i32, u32),
+        /// The float total count.
+        FloatCount,
+    }
+
+    fn message(parts: &[Part]) -> Vec<u8> {
+        let mut out = Vec::new();
+        let span = |offset: i32, len: u32| {
+            let mut span = Vec::new();
+            write_uint(&mut span, 1, u64::from((offset << 1 ^ offset >> 31) as u32));
+            write_uint(&mut span, 2, u64::from(len));
+            span
+        };
+        for part in parts {
+            match *part {
+                Part::Span(offset, len) => write_bytes(&mut out, 12, &span(offset, len)),
+                Part::NegativeSpan(offset, len) => write_bytes(&mut out, 9, &span(offset, len)),
+                Part::Packed(deltas) => {
+                    let mut packed = Vec::new();
+                    deltas.iter().for_each(|delta| crate::exposition::wire::write_varint(&mut packed, *delta));
+                    write_bytes(&mut out, 13, &packed);
+                }
+                Part::Delta(delta) => write_uint(&mut out, 13, delta),
+                Part::Doubles(count) => write_bytes(&mut out, 11, &[0; 8].repeat(count)),
+                Part::Double => write_double(&mut out, 11, 1.0),
+                Part::FloatCount => write_double(&mut out, 4, 1.0),
+            }
+        }
+        out
+    }
+
+    #[test]
+    fn native_buckets_and_spans_are_series() {
+        use Part::*;
+        let check = |parts: &[Part], series: u64, is_possible: bool| {
+            let message = message(parts);
+            let histogram = Histogram::read(&message, |_, _| {}).expect("it is well-formed");
+            assert_eq!((histogram.native_series(), histogram.has_possible_spans()), (series, is_possible));
+            for kind in [Kind::Histogram, Kind::GaugeHistogram] {
+                assert_eq!(native_series(kind, &message), series);
+            }
+            assert_eq!(native_series(Kind::Summary, &message), 0);
+        };
+        check(&[], 0, true);
+        check(&[Span(0, 0)], 1, true);
+        check(&[Span(0, 3), Packed(&[1, 300, u64::MAX])], 4, true);
+        check(&[Span(0, 3), Packed(&[1, 300]), Delta(7)], 4, true);
+        check(&[Packed(&[0]), Span(-3, 1), Span(2, 2), Packed(&[0, 0])], 5, true);
+        check(&[NegativeSpan(1, 3), Double, Doubles(2), FloatCount], 4, true);
+        check(&[NegativeSpan(1, 3), Double, Doubles(2), FloatCount, Packed(&[1]), Span(0, 0)], 6, true);
+        // As many buckets as there are counts of the kind that holds, and no others.
+        check(&[Span(0, 4), Packed(&[1, 300, 5])], 4, false);
+        check(&[Span(0, 2), Packed(&[1, 300, 5])], 4, false);
+        check(&[Packed(&[1])], 1, false);
+        check(&[NegativeSpan(1, 3), Doubles(3)], 4, false);
+        check(&[Span(0, 1), Packed(&[1]), FloatCount], 2, false);
+        check(&[Span(0, u32::MAX), Packed(&[0])], 2, false);
+        // In order, and at indices that there are.
+        check(&[Span(0, 1), Span(-1, 1), Packed(&[1, 1])], 4, false);
+        check(&[Span(i32::MAX, 1), Packed(&[1])], 2, false);
+        check(&[Span(i32::MAX - 1, 1), Packed(&[1])], 2, true);
+        check(&[Span(i32::MIN, 1), Packed(&[1])], 2, true);
+        check(&[Span(i32::MAX - 9, 1), Span(i32::MAX, 1), Packed(&[1, 1])], 4, false);
+        check(&[Span(0, u32::MAX), Span(0, u32::MAX), Span(0, 2)], 3, false);
+    }
+
+    #[test]
+    fn what_is_damaged_counts_up_to_the_damage() {
+        let mut whole = message(&[Part::Span(0, 2), Part::Delta(1)]);
+        assert_eq!(native_series(Kind::Histogram, &whole), 2);
+        whole.extend_from_slice(b"\x6a\x05\x00");
+        assert_eq!(native_series(Kind::Histogram, &whole), 2);
+    }
 }

@@ -59,11 +59,7 @@ impl Message {
         match self.inner(number) {
             Inner::Text => {}
             Inner::Message(message) => message.check(bytes)?,
-            Inner::Varints => {
-                while !rest.is_empty() {
-                    varint(&mut rest)?;
-                }
-            }
+            Inner::Varints => check_varints(bytes)?,
             Inner::Doubles => {
                 while !rest.is_empty() {
                     double(&mut rest)?;
@@ -71,5 +67,41 @@ impl Message {
             }
         }
         Ok(())
+    }
+}
+
+/// Whether bytes are packed integers. Most of them are short, and eight of one byte are seen at once.
+fn check_varints(bytes: &[u8]) -> Result<(), Malformed> {
+    const CONTINUED: u64 = u64::from_ne_bytes([0x80; 8]);
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        match rest.split_first_chunk::<8>() {
+            Some((word, behind)) if u64::from_ne_bytes(*word) & CONTINUED == 0 => rest = behind,
+            _ => _ = varint(&mut rest)?,
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packed_integers_are_checked_wherever_they_stand() {
+        let good: [&[u8]; 4] = [&[0], &[0xff, 0x7f], &[0xff; 9], &[0x80; 9]];
+        let bad: [&[u8]; 3] = [&[0x80], &[0xff; 10], &[0x80; 11]];
+        for before in 0..20 {
+            for after in [0, 1, 7, 8, 20] {
+                let around = |number: &[u8], end: &[u8]| [&vec![1; before], number, end, &vec![0x7f; after]].concat();
+                for number in good {
+                    let end: &[u8] = if number.len() == 9 { &[1] } else { &[] };
+                    assert_eq!(check_varints(&around(number, end)), Ok(()), "{before} {number:?} {after}");
+                }
+                for number in &bad[usize::from(after > 0)..] {
+                    assert_eq!(check_varints(&around(number, &[])), Err(Malformed), "{before} {number:?} {after}");
+                }
+            }
+        }
     }
 }

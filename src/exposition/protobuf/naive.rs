@@ -18,7 +18,8 @@ impl WholeSink for Recorder {
 
     fn metric(&mut self, metric: Metric<'_>) {
         let labels: Vec<_> = metric.labels.iter().map(|label| (label.name, label.value)).collect();
-        self.0.push(format!("{} {labels:?} {:?} {:?}", metric.family.0, metric.value, metric.timestamp));
+        let series = metric.detail.map_or(0, |detail| detail.series);
+        self.0.push(format!("{} {labels:?} {:?} {series} {:?}", metric.family.0, metric.value, metric.timestamp));
     }
 }
 
@@ -122,13 +123,16 @@ fn metric_event(message: &[u8], ix: u32, kind: Kind) -> Result<String, Failure> 
     if values.is_empty() && kind == Kind::GaugeHistogram {
         return Err("family".to_owned());
     }
-    let value = if values.is_empty() {
-        "Misfit".to_owned()
+    let (value, series) = if values.is_empty() {
+        ("Misfit".to_owned(), 0)
     } else {
-        value_event(&fields(&values.concat()).ok_or_else(malformed)?, kind)?
+        let value = fields(&values.concat()).ok_or_else(malformed)?;
+        let is_histogram = matches!(kind, Kind::Histogram | Kind::GaugeHistogram);
+        let series = if is_histogram { native_series(&value)? } else { 0 };
+        (value_event(&value, kind)?, series)
     };
     let timestamp = last_varint(&all, 6).map(|milliseconds| milliseconds as i64);
-    Ok(format!("{ix} {labels:?} {value} {timestamp:?}"))
+    Ok(format!("{ix} {labels:?} {value} {series} {timestamp:?}"))
 }
 
 fn value_event(value: &[(u32, Value)], kind: Kind) -> Result<String, Failure> {
@@ -159,6 +163,45 @@ fn value_event(value: &[(u32, Value)], kind: Kind) -> Result<String, Failure> {
             Ok(format!("Histogram {{ buckets: {buckets:?}, sum: {sum:?}, count: {count:?} }}"))
         }
     }
+}
+
+/// How many native buckets and spans a histogram has, if its spans claim as many buckets as there are.
+fn native_series(histogram: &[(u32, Value)]) -> Result<u64, Failure> {
+    let is_float = [4, 8].iter().any(|number| last_double(histogram, *number).is_some_and(|count| count > 0.0));
+    let mut series = 0;
+    for first in [9, 12] {
+        let (mut spans, mut claimed, mut index, mut is_possible) = (0, 0, 0_i64, true);
+        for span in all_bytes(histogram, first) {
+            let span = fields(&span).ok_or_else(malformed)?;
+            let offset = super::wire::zigzag(last_varint(&span, 1).unwrap_or(0) & 0xffff_ffff);
+            let len = last_varint(&span, 2).unwrap_or(0) & 0xffff_ffff;
+            is_possible &= spans == 0 || offset >= 0;
+            index += offset + len as i64;
+            is_possible &= (i64::from(i32::MIN)..=i64::from(i32::MAX)).contains(&index);
+            (spans, claimed) = (spans + 1, claimed + len);
+        }
+        let (mut deltas, mut counts) = (0, 0);
+        for (number, value) in histogram {
+            match (number - first.min(*number), value) {
+                (1, Value::Varint(_)) => deltas += 1,
+                (1, Value::Bytes(packed)) => {
+                    let mut at = 0;
+                    while at < packed.len() {
+                        self::number(packed, &mut at).map_err(|_| malformed())?;
+                        deltas += 1;
+                    }
+                }
+                (2, Value::Double(_)) => counts += 1,
+                (2, Value::Bytes(packed)) => counts += packed.len() as u64 / 8,
+                _ => {}
+            }
+        }
+        if !is_possible || claimed != if is_float { counts } else { deltas } {
+            return Err("family".to_owned());
+        }
+        series += spans + deltas + counts;
+    }
+    Ok(series)
 }
 
 fn well_formed(message: &str, bytes: &[u8]) -> Result<(), Failure> {

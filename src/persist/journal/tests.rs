@@ -40,7 +40,7 @@ impl Bench {
         loop {
             match self.next_event() {
                 Event::Loaded(group) => {
-                    let stored = record::parse(group.key.as_bytes(), &group.body).unwrap();
+                    let stored = record::parse(group.key.as_bytes(), &group.body, |_, _| 0).unwrap();
                     assert!(self.store.restore(&stored));
                 }
                 Event::Ready { is_verified } => return Ok(is_verified),
@@ -428,5 +428,9 @@ fn assert_stored(disk: &FakeDisk, job: u64, generation: i64) {
     let platter = disk.platter();
     let packed = platter.groups.get(key.as_bytes()).unwrap_or_else(|| panic!("job {job} is gone"));
     let body = record::unpack(key.as_bytes(), packed).unwrap();
-    assert_eq!(record::parse(key.as_bytes(), &body).unwrap().pushed.value, Timestamp(generation), "job {job}");
+    assert_eq!(
+        record::parse(key.as_bytes(), &body, |_, _| 0).unwrap().pushed.value,
+        Timestamp(generation),
+        "job {job}"
+    );
 }

@@ -3,7 +3,7 @@
 use super::*;
 use crate::random::Random;
 use crate::store::Store;
-use crate::store::naive::{Labels, Push, PushedFamily, Step, Twins};
+use crate::store::naive::{Labels, Push, PushedFamily, Step, Twins, detail_series};
 
 /// Writes a record with any body.
 pub fn pack(key: &[u8], body: &[u8], out: &mut Vec<u8>) {
@@ -33,7 +33,7 @@ fn restart(twins: &mut Twins, random: &mut Random) {
         let key = group.key.as_bytes();
         let record = encode(group, random);
         let body = unpack(key, &record).unwrap();
-        let stored = parse(key, &body).unwrap();
+        let stored = parse(key, &body, detail_series).unwrap();
         assert!(store.restore(&stored));
         assert!(!store.restore(&stored), "it is there already");
         records.push((group.key.clone(), record));
@@ -126,7 +126,7 @@ fn other_bodies_do_no_harm() {
     let (key, record) = example(&mut random);
     let body = unpack(&key, &record).unwrap();
     for cut in 0..body.len() {
-        assert_eq!(parse(&key, &body[..cut]).err(), Some(RecordError::Damaged), "cut at {cut}");
+        assert_eq!(parse(&key, &body[..cut], detail_series).err(), Some(RecordError::Damaged), "cut at {cut}");
     }
     for _ in 0..20_000 {
         let mut bad = body.clone();
@@ -134,7 +134,7 @@ fn other_bodies_do_no_harm() {
             let at = random.below(bad.len() as u64) as usize;
             bad[at] = random.below(256) as u8;
         }
-        if let Ok(group) = parse(&key, &bad) {
+        if let Ok(group) = parse(&key, &bad, detail_series) {
             let mut store = Store::new();
             if store.restore(&group) {
                 store.verify();

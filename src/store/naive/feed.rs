@@ -2,7 +2,9 @@
 
 use super::{Labels, Push, PushedFamily, escaped, label_set};
 use crate::model::number;
-use crate::model::sample::{FamilyIx, Kind, Label, Metric, MetricValue, Part, RawLabel, Sample, Sink, WholeSink};
+use crate::model::sample::{
+    Detail, FamilyIx, Kind, Label, Metric, MetricValue, Part, RawLabel, Sample, Sink, WholeSink,
+};
 use crate::store::Staged;
 use crate::store::line::write_label;
 
@@ -20,6 +22,8 @@ fn feed_whole(staged: &mut Staged, push: &Push) {
                 .iter()
                 .map(|(name, value)| RawLabel { name: name.as_bytes(), value: value.as_bytes() })
                 .collect();
+            let message = value.to_string();
+            let message = message.as_bytes();
             let (count, elements) =
                 (*value as f64, [(if family.kind == Kind::Summary { 0.5 } else { 1.0 }, *value as f64)]);
             let metric_value = match family.kind {
@@ -34,11 +38,17 @@ fn feed_whole(staged: &mut Staged, push: &Push) {
                 labels: &labels,
                 value: metric_value,
                 timestamp: (push.has_timestamp && turn == 0).then_some(0),
-                detail: Some(value.to_string().as_bytes()),
+                detail: Some(Detail { message, series: detail_series(family.kind, message) }),
             });
         }
     }
     staged.seal();
+}
+
+/// How many series a detail of such a run counts beside the lines of its metric.
+pub fn detail_series(kind: Kind, message: &[u8]) -> u64 {
+    let last = message.last().copied().unwrap_or_default();
+    if kind.is_histogram() { u64::from(last % 4) } else { 0 }
 }
 
 /// Delivers a push as a parser would.

@@ -325,6 +325,11 @@ impl StagedFamily {
         self.opening.len()
     }
 
+    /// How long its name is, bytes.
+    pub(super) fn name_bytes(&self) -> usize {
+        self.name.len()
+    }
+
     /// Whether the push says something about it: it has samples or came as a whole.
     pub(super) fn is_there(&self) -> bool {
         (self.metrics > 0 || self.is_whole) && !self.is_replaced && !self.is_reserved
