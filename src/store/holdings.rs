@@ -141,6 +141,11 @@ impl Catalog {
         outline.position(entry.family).map(|at| &outline.held[at])
     }
 
+    /// When the push came that wrote what a group holds of a family.
+    pub fn written(&self, entry: Entry) -> Option<Timestamp> {
+        Some(self.group(entry.group).written(self.outline(entry.group).position(entry.family)?))
+    }
+
     /// Where an entry of a group stands.
     pub(super) fn place(&self, entry: Entry) -> Option<Home> {
         self.holding(entry)?.1

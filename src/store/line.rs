@@ -286,13 +286,38 @@ pub fn metric_lines<'a>(
     name: &str,
     kind: Kind,
 ) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
-    let is_compound = kind.is_histogram() || kind == Kind::Summary;
-    let opening = Opening::new(name, if is_compound { "_count" } else { "" });
-    lines(pieces).filter_map(move |line| {
-        let labels = opening.strip_from(line)?;
+    let metrics = MetricLines::new(name, kind);
+    lines(pieces).filter_map(move |line| Some((line, metrics.labels(line)?)))
+}
+
+/// Finds the lines that [`metric_lines`] finds, one by one.
+pub struct MetricLines<'n>(Opening<'n>);
+
+impl<'n> MetricLines<'n> {
+    /// Those of the metrics of a family.
+    pub fn new(name: &'n str, kind: Kind) -> Self {
+        let is_compound = kind.is_histogram() || kind == Kind::Summary;
+        Self(Opening::new(name, if is_compound { "_count" } else { "" }))
+    }
+
+    /// The first such line of a piece of whole lines from `at` on, a number of bytes, which moves on to the line after
+    /// it; without its LF, and with its label set. `None` if there is no more in this piece.
+    pub fn next<'a>(&self, piece: &'a [u8], at: &mut usize) -> Option<(&'a [u8], &'a [u8])> {
+        loop {
+            let rest = piece.get(*at..)?;
+            let line = &rest[..memchr(b'\n', rest)?];
+            *at += line.len() + 1;
+            if let Some(labels) = self.labels(line) {
+                return Some((line, labels));
+            }
+        }
+    }
+
+    fn labels<'a>(&self, line: &'a [u8]) -> Option<&'a [u8]> {
+        let labels = self.0.strip_from(line)?;
         let close = memrchr(b'}', labels).expect("stored lines have labels");
-        Some((line, &labels[..close]))
-    })
+        Some(&labels[..close])
+    }
 }
 
 /// What [`write_opening`] writes, to be recognized. Classic names are not written out for that.

@@ -115,6 +115,11 @@ impl Problems {
         }
     }
 
+    /// Counts some that are beyond those that are kept.
+    pub fn add_unlisted(&mut self, count: usize) {
+        self.count += count;
+    }
+
     /// Whether nothing is wrong.
     pub fn is_empty(&self) -> bool {
         self.count == 0

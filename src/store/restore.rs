@@ -66,6 +66,7 @@ impl Store {
             return false;
         }
         self.audited = None;
+        self.restored = group.families.iter().map(|family| family.written).fold(self.restored, Timestamp::max);
         let id = self.catalog.add_group(group.key.clone(), Timestamp::default());
         self.set_quoted_names(id, group.has_quoted_names);
         let mut resolved = Vec::with_capacity(group.families.len());
