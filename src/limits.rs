@@ -147,12 +147,15 @@ pub const SERIES_DEFAULT: u64 = 10_000_000;
 /// Default of what is stored, bytes: some hundred bytes for each of those series.
 pub const STORE_BYTES_DEFAULT: u64 = 4 << 30;
 
-/// Default of the different sets of label names that groups have. Pushes are looked up in groups with other names than
-/// theirs, once for each such set; a fleet has a handful of them.
+/// Default of the different sets of label names that groups have; a fleet has a handful of them. A push may have to be
+/// compared with a group of each.
 pub const GROUPING_NAMES_DEFAULT: u64 = 1000;
 
 /// What a label name in such a set is counted with, bytes.
 pub const SHAPE_NAME_BYTES: u64 = 64;
+
+/// What a beginning of groups' keys is counted with, bytes: its place in a table that is half full.
+pub const PREFIX_BYTES: u64 = 64;
 
 /// The part of a store's bytes that is too little room for anything new: a sixteenth, or a page if that is less.
 pub const STORE_SLACK: u64 = 16;
@@ -173,6 +176,29 @@ pub const FAMILY_BYTES: u64 = 256;
 
 /// Default of the series of one push, lines: as many as may be stored.
 pub const PUSH_SERIES_DEFAULT: u64 = SERIES_DEFAULT;
+
+/// Look-ups of groups with other label names that a push has for free for each of its series: beside a handful of sets of
+/// label names a series takes a few, if any.
+pub const LOOKUPS_PER_SERIES: u64 = 16;
+
+/// Default of the look-ups of one push beyond those: about a second of work, in steps. Only a push whose labels somebody
+/// has made groups of, in hundreds of sets, takes more than a few.
+pub const PUSH_LOOKUPS_DEFAULT: u64 = 10_000_000;
+
+/// What of the check of a push is done at once, in look-ups, each of which takes up to a tenth of a microsecond: below a
+/// millisecond. Only a line that is longer than a page takes longer.
+pub const CHECKED_PER_STEP_MAX: usize = 8 << 10;
+
+/// Series of a push up to which those of another group are searched for them as text, which is faster than to take lines
+/// apart: so many that each is searched for by itself.
+pub const SERIES_SEARCHED_MAX: usize = 4;
+
+/// Least text that is searched so, bytes: getting ready for a search takes as long as taking a few dozen lines apart.
+pub const PIECE_SEARCHED_BYTES_MIN: usize = 4 << 10;
+
+/// Series of a family of a push from which on their places are kept in many small tables: none of those takes longer to
+/// grow than a step may.
+pub const SERIES_INDEXED_MAX: usize = 4 << 10;
 
 /// Default of the labels of one series. Nobody has a tenth of them; they are sorted, and looked for one by one.
 pub const SERIES_LABELS_DEFAULT: u64 = 1024;

@@ -22,6 +22,7 @@ mod line;
 mod member;
 mod outline;
 mod pages;
+mod prefixes;
 mod problem;
 mod refusal;
 mod repeat;
@@ -43,7 +44,7 @@ use std::rc::Rc;
 
 use audit::Audits;
 use catalog::{Catalog, OwnFamily};
-use check::{Check, Resolved};
+use check::{Check, Progress, Resolved};
 use detail::Details;
 use discard::Discarded;
 use entry::EntryText;
@@ -67,7 +68,7 @@ pub use text::PageText;
 pub use times::PushTime;
 pub use view::{FamilyView, GroupSnapshot, GroupView, LineCursor, Lines};
 
-use crate::limits::{DISCARDS_PER_TURN_MAX, Limits, WIPES_PENDING_MAX};
+use crate::limits::{CHECKED_PER_STEP_MAX, DISCARDS_PER_TURN_MAX, Limits, Reached, WIPES_PENDING_MAX};
 use crate::model::number;
 use crate::model::order;
 use crate::model::sample::Kind;
@@ -109,10 +110,12 @@ pub struct Store {
     joined: Vec<u8>,
     /// Working memory: text of one entry that the store writes itself.
     text: Vec<u8>,
-    /// Working memory: the name of one series.
-    part: String,
-    /// Working memory: the labels of another group.
-    other: GroupKey,
+    /// Working memory: the check of the push at hand.
+    progress: Progress,
+    /// How much of a check is done in one step, in look-ups.
+    checked_per_step: usize,
+    /// When the last of what was put back was written; newer is only what was checked.
+    restored: Timestamp,
 }
 
 impl Default for Store {
@@ -145,8 +148,9 @@ impl Store {
             resolved: Vec::new(),
             joined: Vec::new(),
             text: Vec::new(),
-            part: String::new(),
-            other: GroupKey::default(),
+            progress: Progress::default(),
+            checked_per_step: CHECKED_PER_STEP_MAX,
+            restored: Timestamp::default(),
         }
     }
 
@@ -209,23 +213,48 @@ impl Store {
         self.resolve(staged);
         self.warm(group);
         let resolved = std::mem::take(&mut self.resolved);
-        let Self { catalog, pages, part, other, .. } = self;
-        let problems = if self.is_checked {
-            Check { catalog, pages, staged, resolved: &resolved, group, mode, part, other }.problems()
+        let verdict = if self.is_checked {
+            self.check(group, staged, &resolved, mode)
         } else {
-            staged.unwritable().cloned().unwrap_or_default()
+            Ok(staged.unwritable().cloned().unwrap_or_default())
         };
-        let outcome = if problems.is_empty() {
-            self.apply(group, staged, &resolved, mode, at);
-            Ok(())
-        } else {
-            for resolved in &resolved {
-                self.drop_family_if_unused(resolved.id);
+        let outcome = match verdict {
+            Ok(problems) if problems.is_empty() => {
+                self.apply(group, staged, &resolved, mode, at);
+                Ok(())
             }
-            Err(self.refuse(group, staged, at, Refusal::Inconsistent(problems)))
+            refused => {
+                for resolved in &resolved {
+                    self.drop_family_if_unused(resolved.id);
+                }
+                match refused {
+                    Ok(problems) => Err(self.refuse(group, staged, at, Refusal::Inconsistent(problems))),
+                    Err(reached) => {
+                        if found.is_none() {
+                            self.delete(staged.key());
+                        }
+                        Err(Refusal::NoRoom(reached))
+                    }
+                }
+            }
         };
         self.resolved = resolved;
         outcome
+    }
+
+    /// Everything that is wrong with a push.
+    fn check(
+        &mut self,
+        group: GroupId,
+        staged: &mut Staged,
+        resolved: &[Resolved],
+        mode: Mode,
+    ) -> Result<Problems, Reached> {
+        let Self { catalog, pages, progress, limits, restored, checked_per_step, .. } = self;
+        let mut check = Check { catalog, pages, staged, resolved, group, mode, restored: *restored, limits };
+        progress.begin(check.staged);
+        while !check.some(progress, &mut { *checked_per_step })? {}
+        Ok(progress.take_problems())
     }
 
     /// Gives up the compressed form of long families of a group that is about to be replaced by as much: so old and new

@@ -17,6 +17,7 @@ pub fn store_ops(data: &[u8]) {
     run(Twins::default(), data);
     run(Twins::unchecked(), data);
     run(Twins::large(), data);
+    run(Twins::in_steps(1 + data.len() % 7), data);
 }
 
 fn run(mut twins: Twins, data: &[u8]) {

@@ -7,8 +7,9 @@ use std::time::Duration;
 use super::{
     ANSWERED_BYTES_DEFAULT, BODY_BYTES_DEFAULT, BODY_PAUSE_MAX, BODY_RATE_DEFAULT, CONNECTIONS_MAX, DECODED_BYTES_MAX,
     GROUPING_NAMES_DEFAULT, GROUPS_DEFAULT, HEAD_BYTES_LEAST, HEAD_BYTES_MAX, HEAD_BYTES_MOST, HEAD_TIME_MAX,
-    IDLE_TIME_MAX, LABEL_NAME_BYTES_DEFAULT, LABEL_VALUE_BYTES_DEFAULT, PUSH_SERIES_DEFAULT, RECEIVED_BYTES_DEFAULT,
-    RESPONSE_PAUSE_MAX, RESPONSE_RATE_DEFAULT, SERIES_DEFAULT, SERIES_LABELS_DEFAULT, STORE_BYTES_DEFAULT,
+    IDLE_TIME_MAX, LABEL_NAME_BYTES_DEFAULT, LABEL_VALUE_BYTES_DEFAULT, PUSH_LOOKUPS_DEFAULT, PUSH_SERIES_DEFAULT,
+    RECEIVED_BYTES_DEFAULT, RESPONSE_PAUSE_MAX, RESPONSE_RATE_DEFAULT, SERIES_DEFAULT, SERIES_LABELS_DEFAULT,
+    STORE_BYTES_DEFAULT,
 };
 
 /// A bound that a flag changes, in the order of the flags' names.
@@ -42,6 +43,8 @@ pub enum Limit {
     LabelNameBytes,
     /// The value of a label, or the name of a family, bytes.
     LabelValueBytes,
+    /// Look-ups of groups with other label names for one push, beyond [`super::LOOKUPS_PER_SERIES`].
+    PushLookups,
     /// Series of one push.
     PushSeries,
     /// What requests on their way in may hold, bytes.
@@ -87,7 +90,7 @@ pub struct LimitRule {
 }
 
 /// How many there are.
-pub const LIMITS_COUNT: usize = 21;
+pub const LIMITS_COUNT: usize = 22;
 
 /// All of them, sorted by flag.
 pub const LIMITS: [LimitRule; LIMITS_COUNT] = [
@@ -176,6 +179,13 @@ pub const LIMITS: [LimitRule; LIMITS_COUNT] = [
         LABEL_VALUE_BYTES_DEFAULT,
         "bytes of a label's value, and of a metric's name",
         ("a label's value or a metric's name is longer than ", " bytes"),
+    ),
+    rule(
+        Limit::PushLookups,
+        "limit.push-lookups",
+        PUSH_LOOKUPS_DEFAULT,
+        "look-ups of groups with other label names for one push, beyond 16 for each of its series",
+        ("the push takes more than ", " look-ups of groups with other label names"),
     ),
     rule(
         Limit::PushSeries,
@@ -278,6 +288,7 @@ impl Limit {
             | Self::IdleTime => 503,
             Self::BodyBytes
             | Self::InflatedBytes
+            | Self::PushLookups
             | Self::PushSeries
             | Self::SeriesLabels
             | Self::LabelNameBytes

@@ -15,7 +15,10 @@ use super::entry::{Entry, FamilyId, GroupId, Home};
 use super::holdings::{Place, Rare};
 use super::key::GroupKey;
 use super::outline::{Help, Known, OutlineId, Outlines};
-use crate::limits::{FAMILY_BYTES, GROUP_BYTES, HOLDING_BYTES, OUTLINE_SHARED_FAMILIES_MAX, SHAPE_NAME_BYTES};
+use super::prefixes::Prefixes;
+use crate::limits::{
+    FAMILY_BYTES, GROUP_BYTES, HOLDING_BYTES, OUTLINE_SHARED_FAMILIES_MAX, PREFIX_BYTES, SHAPE_NAME_BYTES,
+};
 use crate::model::sample::{BodyShape, Kind};
 use crate::model::time::Timestamp;
 
@@ -76,11 +79,10 @@ pub struct OwnFamily {
 
 #[derive(Debug)]
 struct Shape {
-    names: Box<[Box<str>]>,
+    /// How many names there are.
+    names: usize,
     /// The names in one piece, each ended by a byte that no name holds.
     joined: Box<[u8]>,
-    /// The bits of the names: a label set without all of them has not all of the names.
-    mask: u128,
     groups: u32,
 }
 
@@ -93,6 +95,7 @@ pub struct Catalog {
     families_by_name: HashTable<FamilyId>,
     shapes: Slab<Shape>,
     shapes_by_names: HashTable<ShapeId>,
+    prefixes: Prefixes,
     pub(super) outlines: Outlines,
     /// A group of more families is large. Lower in tests.
     pub(super) outline_families_max: usize,
@@ -112,6 +115,7 @@ impl Default for Catalog {
             families_by_name: HashTable::default(),
             shapes: Slab::default(),
             shapes_by_names: HashTable::default(),
+            prefixes: Prefixes::default(),
             outlines: Outlines::default(),
             outline_families_max: OUTLINE_SHARED_FAMILIES_MAX,
             hasher: RandomState::default(),
@@ -153,6 +157,16 @@ impl Catalog {
         &mut self.groups[id.0 as usize]
     }
 
+    /// Whether there is a group of this id: who holds one for longer may find another group there, or none.
+    pub fn has_group(&self, id: GroupId) -> bool {
+        self.groups.contains(id.0 as usize)
+    }
+
+    /// What the keys of groups begin with.
+    pub fn prefixes(&self) -> &Prefixes {
+        &self.prefixes
+    }
+
     /// The group of these labels.
     pub fn find_group(&self, key: &GroupKey) -> Option<GroupId> {
         let hash = self.hasher.hash_one(key.as_bytes());
@@ -163,6 +177,7 @@ impl Catalog {
     pub fn add_group(&mut self, key: GroupKey, created: Timestamp) -> GroupId {
         let shape = self.enter_shape(&key);
         self.bytes += group_bytes(&key);
+        self.change_prefixes(|prefixes| prefixes.enter(&key));
         let hash = self.hasher.hash_one(key.as_bytes());
         let (outline, places, pushed, rare) = (self.outlines.empty(), Box::default(), Timestamp::default(), None);
         let group = Group { key, shape, outline, places, pushed, created, body: None, rare };
@@ -184,6 +199,13 @@ impl Catalog {
         }
         self.leave_shape(group.shape);
         self.bytes -= group_bytes(&group.key);
+        self.change_prefixes(|prefixes| prefixes.leave(&group.key));
+    }
+
+    fn change_prefixes(&mut self, change: impl FnOnce(&mut Prefixes)) {
+        let before = self.prefixes.len() as u64;
+        change(&mut self.prefixes);
+        self.bytes = self.bytes + self.prefixes.len() as u64 * PREFIX_BYTES - before * PREFIX_BYTES;
     }
 
     /// All groups, the gateway itself included, in the order of their ids from `from` on.
@@ -223,30 +245,14 @@ impl Catalog {
         self.shapes_by_names.find(hash, |id| *self.shapes[id.0 as usize].joined == *joined).is_some()
     }
 
-    /// The label names of a shape, sorted.
-    pub fn shape_names(&self, id: ShapeId) -> &[Box<str>] {
-        &self.shapes[id.0 as usize].names
-    }
-
-    /// The bits of the names of a shape.
-    pub fn shape_mask(&self, id: ShapeId) -> u128 {
-        self.shapes[id.0 as usize].mask
-    }
-
-    /// The bit of a label name. Names may share one, but nobody can tell which.
-    pub fn name_bit(&self, name: &str) -> u128 {
-        1 << (self.hasher.hash_one(name) % u128::BITS as u64)
-    }
-
     fn enter_shape(&mut self, key: &GroupKey) -> ShapeId {
         let joined = joined_names(key);
         let hash = self.hasher.hash_one(&*joined);
         let found = self.shapes_by_names.find(hash, |id| *self.shapes[id.0 as usize].joined == *joined).copied();
         let id = found.unwrap_or_else(|| {
-            let names: Box<[Box<str>]> = key.labels().map(|(name, _)| name.into()).collect();
-            self.bytes += names.len() as u64 * SHAPE_NAME_BYTES;
-            let mask = names.iter().fold(0, |mask, name| mask | self.name_bit(name));
-            let shape = Shape { names, joined: joined.into_vec().into(), mask, groups: 0 };
+            let names = key.labels().count();
+            self.bytes += names as u64 * SHAPE_NAME_BYTES;
+            let shape = Shape { names, joined: joined.into_vec().into(), groups: 0 };
             let id = ShapeId(self.shapes.insert(shape) as u32);
             let (shapes, hasher) = (&self.shapes, &self.hasher);
             self.shapes_by_names.insert_unique(hash, id, |id| hasher.hash_one(&*shapes[id.0 as usize].joined));
@@ -263,7 +269,7 @@ impl Catalog {
             return;
         }
         let shape = self.shapes.remove(id.0 as usize);
-        self.bytes -= shape.names.len() as u64 * SHAPE_NAME_BYTES;
+        self.bytes -= shape.names as u64 * SHAPE_NAME_BYTES;
         let hash = self.hasher.hash_one(&*shape.joined);
         match self.shapes_by_names.find_entry(hash, |found| *found == id) {
             Ok(entry) => drop(entry.remove()),
@@ -466,8 +472,10 @@ impl Catalog {
             }
         }
         bytes += self.families().map(|(_, family)| family_bytes(&family.name)).sum::<u64>();
-        bytes += self.shapes.iter().map(|(_, shape)| shape.names.len() as u64 * SHAPE_NAME_BYTES).sum::<u64>();
+        bytes += self.shapes.iter().map(|(_, shape)| shape.names as u64 * SHAPE_NAME_BYTES).sum::<u64>();
+        bytes += self.prefixes.len() as u64 * PREFIX_BYTES;
         assert_eq!((self.series, self.bytes), (series, bytes));
+        self.prefixes.verify(self.groups.iter().map(|(_, group)| &group.key));
         self.outlines.verify(self.groups.iter().map(|(_, group)| group.outline));
     }
 }

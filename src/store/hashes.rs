@@ -96,8 +96,8 @@ impl Hashes {
         }
     }
 
-    /// Those that were added more than once, sorted.
-    pub(super) fn repeated(&mut self) -> &[u64] {
+    /// Takes out those that were added more than once, sorted.
+    pub(super) fn take_repeated(&mut self) -> Vec<u64> {
         if self.parts.is_empty() {
             self.repeated.clear();
             self.note_repeated();
@@ -105,7 +105,7 @@ impl Hashes {
         while self.is_unsorted() {
             self.sort_some();
         }
-        &self.repeated
+        std::mem::take(&mut self.repeated)
     }
 
     #[cold]
@@ -175,7 +175,7 @@ mod tests {
             let bytes = hashes.held_bytes();
             assert!(bytes <= count * 9 + (280 << PART_BITS), "{count}: {bytes}");
             let expected: Vec<u64> = counts.iter().filter(|(_, count)| **count > 1).map(|(hash, _)| *hash).collect();
-            assert_eq!(hashes.repeated(), expected, "{count} of {values}");
+            assert_eq!(hashes.take_repeated(), expected, "{count} of {values}");
             hashes.clear();
             assert_eq!(hashes.held_bytes(), 0);
         }

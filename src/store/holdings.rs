@@ -207,6 +207,15 @@ impl Catalog {
         self.holding(entry).map(|(held, _)| held)
     }
 
+    /// When the push came that wrote what a group holds of a family.
+    pub fn written(&self, entry: Entry) -> Option<Timestamp> {
+        let group = self.group(entry.group);
+        match self.outline(entry.group).position(entry.family) {
+            Some(at) => Some(group.written(at)),
+            None => group.row(entry.family).map(|row| row.written),
+        }
+    }
+
     /// Where an entry of a group stands.
     pub(super) fn place(&self, entry: Entry) -> Option<Home> {
         self.holding(entry)?.1

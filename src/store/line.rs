@@ -316,6 +316,19 @@ impl<'n> Opening<'n> {
         Self::new(name, if is_compound { "_count" } else { "" })
     }
 
+    /// The first line with this opening of a piece of whole lines from `at` on, a number of bytes, which moves on to the
+    /// line after it; without its LF, and with its label set. `None` if there is no more in this piece.
+    pub fn next<'a>(&self, piece: &'a [u8], at: &mut usize) -> Option<(&'a [u8], &'a [u8])> {
+        loop {
+            let rest = piece.get(*at..)?;
+            let line = &rest[..memchr(b'\n', rest)?];
+            *at += line.len() + 1;
+            if let Some(labels) = self.labels(line) {
+                return Some((line, labels));
+            }
+        }
+    }
+
     /// The label set of a line that begins with it.
     pub fn labels<'a>(&self, line: &'a [u8]) -> Option<&'a [u8]> {
         let labels = self.strip_from(line)?;

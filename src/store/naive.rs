@@ -159,6 +159,13 @@ impl Twins {
         Self { limits, ..Self::new(store) }
     }
 
+    /// Twins whose pushes are checked in steps of so much, in look-ups.
+    pub fn in_steps(step: usize) -> Self {
+        let mut store = Store::new();
+        store.checked_per_step = step;
+        Self::new(store)
+    }
+
     fn new(mut store: Store) -> Self {
         let own = OWN.map(|(name, kind, help, demands_help)| store.declare_own(name, kind, help, demands_help));
         Self {

@@ -15,7 +15,7 @@ pub enum Refusal {
     /// The group's push times would be the same series as those of a group that differs only by an empty
     /// `instance`; no group was created (SPEC appendix B, 3).
     Twin(Problems),
-    /// There is no room for it; nothing at all was changed.
+    /// There is no room for it, or it would cost too much to check it; nothing at all was changed.
     NoRoom(Reached),
 }
 

@@ -65,6 +65,7 @@ impl Store {
         if self.catalog.find_group(&group.key).is_some() || names.windows(2).any(|pair| pair[0] == pair[1]) {
             return false;
         }
+        self.restored = group.families.iter().map(|family| family.written).fold(self.restored, Timestamp::max);
         let id = self.catalog.add_group(group.key.clone(), Timestamp::default());
         self.set_quoted_names(id, group.has_quoted_names);
         let mut resolved = Vec::with_capacity(group.families.len());

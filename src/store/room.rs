@@ -8,7 +8,8 @@ use super::holdings::{Holding, help_bytes};
 use super::staged::Staged;
 use super::{Mode, Store};
 use crate::limits::{
-    FAMILY_BYTES, GROUP_BYTES, HOLDING_BYTES, Limit, Limits, PAGE_BYTES, Reached, SHAPE_NAME_BYTES, STORE_SLACK,
+    FAMILY_BYTES, GROUP_BYTES, HOLDING_BYTES, Limit, Limits, PAGE_BYTES, PREFIX_BYTES, Reached, SHAPE_NAME_BYTES,
+    STORE_SLACK,
 };
 use crate::model::order;
 
@@ -102,9 +103,11 @@ impl Store {
             added.series = 2;
             added.bytes = GROUP_BYTES + staged.key().as_bytes().len() as u64;
             added.bytes += 2 * (HOLDING_BYTES + labels + TIME_BYTES);
+            let names = staged.key().labels().count() as u64;
+            added.bytes += names * PREFIX_BYTES;
             if !self.catalog.has_shape(staged.key()) {
                 added.shapes = 1;
-                added.bytes += staged.key().labels().count() as u64 * SHAPE_NAME_BYTES;
+                added.bytes += names * SHAPE_NAME_BYTES;
             }
         }
         for (ix, family) in staged.families() {

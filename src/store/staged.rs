@@ -184,9 +184,9 @@ impl Staged {
         self.lines.help(ix)
     }
 
-    /// The lines of a family, in pieces of whole lines.
-    pub(super) fn pieces(&self, ix: FamilyIx) -> impl Iterator<Item = &[u8]> + Clone {
-        self.lines.pieces(ix)
+    /// A piece of the lines of a family: whole lines; `None` after the last one.
+    pub(super) fn piece(&self, ix: FamilyIx, at: usize) -> Option<&[u8]> {
+        self.lines.piece(ix, at)
     }
 
     /// The finished text of a family, taken out to be stored; `joined` is working memory.
@@ -199,9 +199,9 @@ impl Staged {
         self.lines.notes()
     }
 
-    /// The hashes that more than one metric has, sorted: almost certainly duplicates.
-    pub(super) fn repeated_hashes(&mut self) -> &[u64] {
-        self.series.repeated()
+    /// Takes out the hashes that more than one metric has, sorted: almost certainly duplicates.
+    pub(super) fn take_repeated_hashes(&mut self) -> Vec<u64> {
+        self.series.take_repeated()
     }
 
     pub(super) fn series_hash(&self, family: FamilyIx, labels: &[u8]) -> u64 {

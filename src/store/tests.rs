@@ -216,6 +216,13 @@ fn long_random_runs_agree_with_the_oracle() {
     run(Twins::default, 0..20);
 }
 
+/// Steps end everywhere.
+#[test]
+fn long_random_runs_in_short_steps_agree_with_the_oracle() {
+    run(|| Twins::in_steps(1), 60..63);
+    run(|| Twins::in_steps(13), 63..66);
+}
+
 /// Most of the time such a store is inconsistent; wipes and deletes repair it now and then.
 #[test]
 fn long_random_runs_unchecked_agree_with_the_oracle() {
@@ -228,7 +235,7 @@ fn long_random_runs_with_large_groups_agree_with_the_oracle() {
     run(Twins::large, 28..40);
 }
 
-fn run(twins: fn() -> Twins, seeds: std::ops::Range<u64>) {
+fn run(twins: impl Fn() -> Twins, seeds: std::ops::Range<u64>) {
     let mut repeated = 0;
     for seed in seeds.clone() {
         let mut random = Random::for_test(seed);

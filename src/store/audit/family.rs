@@ -56,6 +56,8 @@ enum Phase {
     /// Lines whose hashes came more than once are compared, from this place on.
     Repeats {
         at: Place,
+        /// Those hashes, sorted.
+        repeated: Vec<u64>,
         /// Where the first label set of each repeated hash stands, in the order of the hashes: its place as one number,
         /// one more than that; 0 before there is one.
         firsts: Vec<u64>,
@@ -254,19 +256,19 @@ impl FamilyAudit {
     /// All hashes are sorted: those that came more than once are looked at.
     fn find_repeats(&mut self, budget: &mut usize) {
         *budget = budget.saturating_sub(self.hashes.held_bytes());
-        let repeated = self.hashes.repeated().len();
-        self.phase = match repeated {
+        let repeated = self.hashes.take_repeated();
+        self.phase = match repeated.len() {
             0 => Phase::Done,
-            _ => Phase::Repeats { at: Place::default(), firsts: vec![0; repeated] },
+            count => Phase::Repeats { at: Place::default(), firsts: vec![0; count], repeated },
         };
     }
 
     /// Number 6. Of label sets with equal hashes the first is compared with the others: those that have one by chance are
     /// no repeats.
     fn compare_repeats(&mut self, from: Place, budget: &mut usize) {
-        let Phase::Repeats { firsts, .. } = &mut self.phase else { return };
+        let Phase::Repeats { firsts, repeated, .. } = &mut self.phase else { return };
         let (name, kind, hasher) = (Rc::clone(&self.name), self.kind, &self.hasher);
-        let (repeated, problems) = (self.hashes.repeated(), &mut self.problems);
+        let problems = &mut self.problems;
         let pieces = &self.pieces;
         let end = each_metric(pieces, from, &name, budget, |place, line, labels, found| {
             if found != kind {

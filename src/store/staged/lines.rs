@@ -157,11 +157,13 @@ impl Lines {
         self.family_mut(ix).help = Some(self.add_words(text));
     }
 
-    /// The lines of a family, in pieces of whole lines.
-    pub(super) fn pieces(&self, ix: FamilyIx) -> impl Iterator<Item = &[u8]> + Clone {
+    /// A piece of the lines of a family: whole lines; `None` after the last one.
+    pub(in crate::store) fn piece(&self, ix: FamilyIx, at: usize) -> Option<&[u8]> {
         let family = self.family(ix);
-        let spans = family.spans.iter().map(|span| &self.text[span.clone()]);
-        spans.chain(family.run.iter().map(Vec::as_slice))
+        match at.checked_sub(family.spans.len()) {
+            Some(page) => family.run.get(page).map(Vec::as_slice),
+            None => Some(&self.text[family.spans[at].clone()]),
+        }
     }
 
     /// The finished text of a family, taken out to be stored; `joined` is working memory.
