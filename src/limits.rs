@@ -108,6 +108,17 @@ pub const ERRORS_LISTED_MAX: usize = 20;
 /// creates as well, that is a kilobyte for a request.
 pub const FAILURE_REASON_BYTES_MAX: usize = 512;
 
+/// Families of a long push or deletion that are dealt with in one step, a page of text counted as one: well below a
+/// millisecond.
+pub const CHANGED_FAMILIES_PER_STEP: usize = 256;
+
+/// Most text of a push that is applied in one step, bytes, beside its families: taking its pages into the store is some
+/// hundred microseconds.
+pub const SHORT_PUSH_BYTES_MAX: usize = 2 << 20;
+
+/// Most series of such a push, lines: their hashes are sorted at once, a fraction of a millisecond.
+pub const SHORT_PUSH_SERIES_MAX: u64 = 16 << 10;
+
 /// Working memory that a finished push may keep for the next one, bytes.
 pub const STAGING_KEPT_BYTES_MAX: usize = 1 << 20;
 

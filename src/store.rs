@@ -6,6 +6,7 @@
 mod audit;
 mod bounds;
 mod catalog;
+mod change;
 mod check;
 mod checksum;
 mod compound;
@@ -43,7 +44,8 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use audit::Audits;
-use catalog::{Catalog, OwnFamily};
+use catalog::{Catalog, OwnFamily, UNCLAIMED};
+use change::Change;
 use check::{Check, Progress, Resolved};
 use detail::Details;
 use discard::Discarded;
@@ -52,6 +54,7 @@ use outline::{Content, Held, Help};
 use pages::Pages;
 
 pub use audit::AuditTicket;
+pub use change::Pushed;
 pub use compress::Deflater;
 #[cfg(any(test, feature = "fuzz"))]
 pub use deflate::deflated_in_segments;
@@ -70,7 +73,6 @@ pub use view::{FamilyView, GroupSnapshot, GroupView, LineCursor, Lines};
 
 use crate::limits::{CHECKED_PER_STEP_MAX, DISCARDS_PER_TURN_MAX, Limits, Reached, WIPES_PENDING_MAX};
 use crate::model::number;
-use crate::model::order;
 use crate::model::sample::Kind;
 use crate::model::time::Timestamp;
 
@@ -98,6 +100,8 @@ pub struct Store {
     limits: Limits,
     /// What is known of the consistency of what was pushed unchecked.
     audits: Box<Audits>,
+    /// The long change on its way.
+    change: Option<Box<Change>>,
     /// What wipes left behind, to be freed in steps.
     discarded: Vec<Discarded>,
     /// What metrics say beyond their lines.
@@ -141,6 +145,7 @@ impl Store {
             is_checked: true,
             limits: Limits::default(),
             audits: Box::default(),
+            change: None,
             discarded: Vec::new(),
             details: Details::default(),
             restated: Vec::new(),
@@ -196,19 +201,41 @@ impl Store {
     // ---- changes ----
 
     /// Applies a sealed push: all of it, or nothing but the time of the failure; if there is no room for it, nothing. An
-    /// unchecked store refuses nothing else but timestamps and metrics that cannot be written as lines.
+    /// unchecked store refuses nothing else but timestamps and metrics that cannot be written as lines. As many steps as
+    /// it takes are done at once.
     pub fn push(&mut self, staged: &mut Staged, mode: Mode, at: Timestamp) -> Result<(), Refusal> {
-        let found = self.catalog.find_group(staged.key());
-        self.check_room(found, staged, mode).map_err(Refusal::NoRoom)?;
-        let group = match found {
-            Some(group) => group,
-            None => self.add_group(staged, at)?,
-        };
-        if staged.has_quoted_names() {
-            self.set_quoted_names(group, true);
+        if let Some(outcome) = self.try_push(staged, mode, at) {
+            return outcome;
         }
+        self.begin_push(std::mem::take(staged), mode, at);
+        loop {
+            if let Some(pushed) = self.change_some() {
+                let pushed = pushed.expect("it is a push that was begun");
+                *staged = pushed.staged;
+                return pushed.outcome;
+            }
+        }
+    }
+
+    /// Applies a sealed push if that is no more than one step; `None`, and nothing has changed, if it has to be begun with
+    /// [`Store::begin_push`]. Not to be called for a push that [`Store::must_wait`].
+    pub fn try_push(&mut self, staged: &mut Staged, mode: Mode, at: Timestamp) -> Option<Result<(), Refusal>> {
+        if self.is_long(staged, mode) {
+            return None;
+        }
+        let found = self.catalog.find_group(staged.key());
+        if let Err(reached) = self.check_room(found, staged, mode) {
+            return Some(Err(Refusal::NoRoom(reached)));
+        }
+        let group = match found.map_or_else(|| self.add_group(staged, at), Ok) {
+            Ok(group) => group,
+            Err(refusal) => return Some(Err(refusal)),
+        };
         if staged.has_timestamp() {
-            return Err(self.refuse(group, staged, at, Refusal::Timestamps));
+            if staged.has_quoted_names() {
+                self.set_quoted_names(group, true);
+            }
+            return Some(Err(self.refuse(group, staged, at, Refusal::Timestamps)));
         }
         self.resolve(staged);
         self.warm(group);
@@ -216,45 +243,53 @@ impl Store {
         let verdict = if self.is_checked {
             self.check(group, staged, &resolved, mode)
         } else {
-            Ok(staged.unwritable().cloned().unwrap_or_default())
+            Some(Ok(staged.unwritable().cloned().unwrap_or_default()))
         };
+        if staged.has_quoted_names() && matches!(verdict, Some(Ok(_))) {
+            self.set_quoted_names(group, true);
+        }
         let outcome = match verdict {
-            Ok(problems) if problems.is_empty() => {
+            Some(Ok(problems)) if problems.is_empty() => {
                 self.apply(group, staged, &resolved, mode, at);
-                Ok(())
+                Some(Ok(()))
             }
             refused => {
                 for resolved in &resolved {
                     self.drop_family_if_unused(resolved.id);
                 }
-                match refused {
-                    Ok(problems) => Err(self.refuse(group, staged, at, Refusal::Inconsistent(problems))),
-                    Err(reached) => {
-                        if found.is_none() {
-                            self.delete(staged.key());
-                        }
-                        Err(Refusal::NoRoom(reached))
-                    }
+                if found.is_none() && !matches!(refused, Some(Ok(_))) {
+                    self.remove_group(group);
                 }
+                refused.map(|refused| match refused {
+                    Ok(problems) => Err(self.refuse(group, staged, at, Refusal::Inconsistent(problems))),
+                    Err(reached) => Err(Refusal::NoRoom(reached)),
+                })
             }
         };
         self.resolved = resolved;
         outcome
     }
 
-    /// Everything that is wrong with a push.
+    /// Everything that is wrong with a push; `None` if it takes more than a step to find out.
     fn check(
         &mut self,
         group: GroupId,
         staged: &mut Staged,
         resolved: &[Resolved],
         mode: Mode,
-    ) -> Result<Problems, Reached> {
+    ) -> Option<Result<Problems, Reached>> {
         let Self { catalog, pages, progress, limits, restored, checked_per_step, .. } = self;
-        let mut check = Check { catalog, pages, staged, resolved, group, mode, restored: *restored, limits };
+        let (restored, is_claimed) = (*restored, false);
+        let mut check = Check { catalog, pages, staged, resolved, is_claimed, group, mode, restored, limits };
         progress.begin(check.staged);
-        while !check.some(progress, &mut { *checked_per_step })? {}
-        Ok(progress.take_problems())
+        match check.some(progress, &mut { *checked_per_step }) {
+            Ok(true) => Some(Ok(progress.take_problems())),
+            Ok(false) => {
+                progress.end();
+                None
+            }
+            Err(reached) => Some(Err(reached)),
+        }
     }
 
     /// Gives up the compressed form of long families of a group that is about to be replaced by as much: so old and new
@@ -271,11 +306,16 @@ impl Store {
     /// Removes a group; whether there was one.
     pub fn delete(&mut self, key: &GroupKey) -> bool {
         let Some(group) = self.catalog.find_group(key) else { return false };
+        self.remove_group(group);
+        true
+    }
+
+    /// Removes a group with all that it still holds.
+    fn remove_group(&mut self, group: GroupId) {
         let families: Vec<_> = self.catalog.holdings(group).map(|held| held.family).collect();
         self.drop_holdings(group, &families);
         self.set_quoted_names(group, false);
         self.catalog.remove_group(group);
-        true
     }
 
     /// The groups of which more is shown than when they were pushed, since others have changed: what a snapshot of them
@@ -604,19 +644,15 @@ impl Store {
 
     /// Replaces the notes on the lines of the pushed families.
     fn enter_notes(&mut self, group: GroupId, staged: &Staged, resolved: &[Resolved]) {
-        if self.notes.is_empty() && staged.notes().is_empty() {
+        if self.notes.is_empty() && !staged.has_notes() {
             return;
         }
-        let mut notes = staged.notes().to_vec();
-        order::sort_by_key(&mut notes, |(ix, note)| (*ix, *note));
         for Resolved { id, ix } in resolved {
-            let start = notes.partition_point(|(found, _)| found < ix);
-            let own: Rc<[_]> = notes[start..].iter().take_while(|(found, _)| found == ix).map(|note| note.1).collect();
-            let entry = Entry { family: *id, group };
-            if own.is_empty() {
+            let (entry, notes) = (Entry { family: *id, group }, staged.notes(*ix));
+            if notes.is_empty() {
                 self.notes.remove(&entry);
             } else {
-                self.notes.insert(entry, own);
+                self.notes.insert(entry, notes.into());
             }
         }
     }
@@ -654,7 +690,7 @@ impl Store {
 
     fn drop_family_if_unused(&mut self, id: FamilyId) {
         let family = self.catalog.family(id);
-        if family.holders == 0 && family.own.is_none() {
+        if family.holders == 0 && family.own.is_none() && family.claim == UNCLAIMED {
             self.unmark(id);
             self.catalog.remove_family(id);
         }

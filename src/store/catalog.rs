@@ -47,6 +47,9 @@ pub struct Group {
     pub(super) rare: Option<Box<Rare>>,
 }
 
+/// The claim of a family that no long push is making something of.
+pub const UNCLAIMED: u32 = u32::MAX;
+
 /// What is known of one family.
 #[derive(Debug)]
 pub struct Family {
@@ -66,6 +69,8 @@ pub struct Family {
     pub shapes: SmallVec<[(ShapeId, u32); 1]>,
     /// Where its header stands; `None` while nothing is shown of it.
     pub header: Option<Home>,
+    /// The place of this family in the long push on its way that claims it, or [`UNCLAIMED`].
+    pub claim: u32,
     /// Set for families of the gateway itself: they stay when nobody holds them.
     pub own: Option<OwnFamily>,
 }
@@ -308,6 +313,7 @@ impl Catalog {
             shown: 0,
             shapes: SmallVec::new(),
             header: None,
+            claim: UNCLAIMED,
             own: None,
         };
         let id = FamilyId(self.families.insert(family) as u32);

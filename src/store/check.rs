@@ -27,7 +27,7 @@ use std::collections::BTreeSet;
 use memchr::memmem;
 
 use super::Mode;
-use super::catalog::Catalog;
+use super::catalog::{Catalog, UNCLAIMED};
 use super::entry::{Entry, FamilyId, GroupId};
 use super::line::Opening;
 use super::outline::Help;
@@ -44,7 +44,7 @@ use places::{Place, Places};
 use walk::Walk;
 
 /// What names of parts a histogram claims; a summary claims all but the last.
-const SUFFIXES: [&str; 3] = ["_count", "_sum", "_bucket"];
+pub const SUFFIXES: [&str; 3] = ["_count", "_sum", "_bucket"];
 
 /// Look-ups that looking at a family takes as long as.
 const FAMILY_COST: usize = 4;
@@ -73,8 +73,10 @@ pub struct Check<'a> {
     pub pages: &'a Pages,
     /// The push.
     pub staged: &'a mut Staged,
-    /// Its families, sorted by id.
+    /// Its families; sorted by id, unless they are claimed.
     pub resolved: &'a [Resolved],
+    /// Whether the claims of the families say where they are in the push.
+    pub is_claimed: bool,
     /// The group that it goes to.
     pub group: GroupId,
     /// What becomes of the families of the group that the push does not name.
@@ -161,7 +163,7 @@ impl Progress {
     }
 
     /// Lets go of what a long push took.
-    fn end(&mut self) {
+    pub fn end(&mut self) {
         self.stage = Stage::Done;
         self.repeated = Vec::new();
         self.places.begin(0);
@@ -538,8 +540,8 @@ impl<'a> Check<'a> {
     /// The kind that the family of this name will have when the push is in, if it will be there.
     fn kind_after(&self, name: &str) -> Option<Kind> {
         let id = self.catalog.find_family(name)?;
-        if let Ok(at) = self.resolved.binary_search_by_key(&id, |resolved| resolved.id) {
-            return Some(self.staged.pushed(self.resolved[at].ix).kind());
+        if let Some(ix) = self.pushed_as(id) {
+            return Some(self.staged.pushed(ix).kind());
         }
         let family = self.catalog.family(id);
         let is_kept = self.mode == Mode::Merge && self.is_held(id);
@@ -548,7 +550,17 @@ impl<'a> Check<'a> {
 
     fn is_pushed(&self, name: &str) -> bool {
         let id = self.catalog.find_family(name);
-        id.is_some_and(|id| self.resolved.binary_search_by_key(&id, |resolved| resolved.id).is_ok())
+        id.is_some_and(|id| self.pushed_as(id).is_some())
+    }
+
+    /// The place of a family in the push, if it is there.
+    fn pushed_as(&self, id: FamilyId) -> Option<FamilyIx> {
+        if self.is_claimed {
+            let claim = self.catalog.family(id).claim;
+            return (claim != UNCLAIMED).then_some(FamilyIx(claim));
+        }
+        let at = self.resolved.binary_search_by_key(&id, |resolved| resolved.id);
+        at.ok().map(|at| self.resolved[at].ix)
     }
 
     fn has_other_holders(&self, id: FamilyId) -> bool {

@@ -120,7 +120,7 @@ impl Group {
     }
 
     /// Notes when a family that a large group holds was written.
-    pub(super) fn set_row_written(&mut self, family: FamilyId, at: Timestamp) {
+    fn set_row_written(&mut self, family: FamilyId, at: Timestamp) {
         if let Some(row) = self.row_mut(family) {
             row.written = at;
         }
@@ -177,6 +177,11 @@ impl Catalog {
     /// How many families a group holds, the push times included.
     pub fn holding_count(&self, id: GroupId) -> usize {
         self.outline(id).held.len() + self.group(id).row_count()
+    }
+
+    /// Whether a group has a row for each family instead of an outline.
+    pub fn is_large(&self, id: GroupId) -> bool {
+        self.group(id).is_large()
     }
 
     /// Whether these families, sorted, are all that a group of usual size holds beside the push times.
@@ -328,7 +333,7 @@ impl Catalog {
     }
 
     /// Gives the families of a group rows of their own, if they have none yet.
-    fn make_large(&mut self, id: GroupId) {
+    pub fn make_large(&mut self, id: GroupId) {
         if self.group(id).is_large() {
             return;
         }
@@ -395,6 +400,11 @@ impl Catalog {
         }
         let families = families.chain([FamilyId::PUSH_TIME]).filter_map(|family| outline.position(family));
         group.rewrite(|group| group.pushed = at, families.map(|place| (place, at)));
+    }
+
+    /// Notes when a family that a large group holds was written.
+    pub fn note_written(&mut self, entry: Entry, at: Timestamp) {
+        self.group_mut(entry.group).set_row_written(entry.family, at);
     }
 
     /// Notes a push to a group that was refused, and why.

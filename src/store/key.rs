@@ -75,6 +75,18 @@ impl GroupKey {
         Labels { rest: &self.0 }
     }
 
+    /// Whether it has the same names as another key.
+    pub fn has_names_of(&self, other: &Self) -> bool {
+        self.labels().map(|(name, _)| name).eq(other.labels().map(|(name, _)| name))
+    }
+
+    /// Whether every name that it has in common with another key has the same value in both: if not, no series can be
+    /// in both groups.
+    pub fn agrees_with(&self, other: &Self) -> bool {
+        let value_of = |wanted: &str| other.labels().find(|(name, _)| name == wanted).map(|(_, value)| value);
+        self.labels().all(|(name, value)| value_of(&name).is_none_or(|other| other == value))
+    }
+
     /// The other key whose push times would be the same series: with `instance=""` added where there is no
     /// `instance`, or left out where it is empty (SPEC appendix B, 3).
     pub fn instance_twin(&self) -> Option<Self> {

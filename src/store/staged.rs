@@ -194,9 +194,19 @@ impl Staged {
         self.lines.take_text(ix, joined)
     }
 
-    /// The notes of all families.
-    pub(super) fn notes(&self) -> &[(FamilyIx, LineNote)] {
-        self.lines.notes()
+    /// Whether there are notes on any line.
+    pub(super) fn has_notes(&self) -> bool {
+        self.lines.has_notes()
+    }
+
+    /// The notes on the lines of a family, sorted.
+    pub(super) fn notes(&self, ix: FamilyIx) -> &[LineNote] {
+        self.lines.notes(ix)
+    }
+
+    /// Lets go of so many families of a push that is over; whether that was the last of it.
+    pub(super) fn forget_some(&mut self, families: usize) -> bool {
+        self.lines.forget_some(families)
     }
 
     /// Takes out the hashes that more than one metric has, sorted: almost certainly duplicates.

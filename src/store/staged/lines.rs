@@ -49,7 +49,8 @@ pub(in crate::store) struct Lines {
     words: Vec<u8>,
     /// Lines of families that have no pages of their own.
     text: Vec<u8>,
-    notes: Vec<(FamilyIx, LineNote)>,
+    /// How many notes there are on the lines of all families.
+    notes: usize,
     /// A family's name is not classic.
     has_quoted_names: bool,
     /// Lines of all families, and how long they are together.
@@ -73,6 +74,8 @@ pub(in crate::store) struct StagedFamily {
     spans: SmallVec<[Range<usize>; 2]>,
     /// Pages of its own; then `spans` is empty.
     run: Vec<Vec<u8>>,
+    /// What there is to know about its lines, sorted.
+    notes: Vec<LineNote>,
     bytes: usize,
     lines: u32,
     pub(in crate::store) metrics: u32,
@@ -86,30 +89,29 @@ impl Lines {
         self.names.clear();
         self.words.clear();
         self.text.clear();
-        self.notes.clear();
+        self.notes = 0;
         self.has_quoted_names = false;
         (self.count, self.bytes) = (0, 0);
         self.families.shrink_to(STAGING_KEPT_BYTES_MAX / size_of::<StagedFamily>());
         self.names.shrink_to(STAGING_KEPT_BYTES_MAX);
         self.words.shrink_to(STAGING_KEPT_BYTES_MAX);
         self.text.shrink_to(STAGING_KEPT_BYTES_MAX);
-        self.notes.shrink_to(STAGING_KEPT_BYTES_MAX / size_of::<(FamilyIx, LineNote)>());
     }
 
     /// How many lines there are.
-    pub(super) fn count(&self) -> u64 {
+    pub(in crate::store) fn count(&self) -> u64 {
         self.count
     }
 
     /// How long they are together.
-    pub(super) fn bytes(&self) -> usize {
+    pub(in crate::store) fn bytes(&self) -> usize {
         self.bytes
     }
 
     /// Memory that is held, bytes.
     pub(super) fn held_bytes(&self) -> usize {
         let Self { families, names, words, bytes, notes, .. } = self;
-        let notes = notes.len() * size_of::<(FamilyIx, LineNote)>();
+        let notes = notes * size_of::<LineNote>();
         families.len() * size_of::<StagedFamily>() + *bytes + names.len() + words.len() + notes
     }
 
@@ -122,7 +124,7 @@ impl Lines {
     /// whatever their values are.
     pub(super) fn are_plain(&self) -> bool {
         let mut end = 0;
-        self.notes.is_empty()
+        self.notes == 0
             && self.families.iter().all(|family| {
                 let [span] = &*family.spans else { return false };
                 let follows = std::mem::replace(&mut end, span.end) <= span.start;
@@ -131,9 +133,20 @@ impl Lines {
             })
     }
 
-    /// What there is to know about lines.
-    pub(super) fn notes(&self) -> &[(FamilyIx, LineNote)] {
-        &self.notes
+    /// Whether there is something to know about any line.
+    pub(super) fn has_notes(&self) -> bool {
+        self.notes > 0
+    }
+
+    /// What there is to know about lines of a family, sorted.
+    pub(super) fn notes(&self, ix: FamilyIx) -> &[LineNote] {
+        &self.family(ix).notes
+    }
+
+    /// Lets go of so many families, the last ones first; whether none is left.
+    pub(super) fn forget_some(&mut self, families: usize) -> bool {
+        self.families.truncate(self.families.len().saturating_sub(families));
+        self.families.is_empty()
     }
 
     /// All families, in the order of the body.
@@ -202,6 +215,7 @@ impl Lines {
             is_replaced: false,
             spans: SmallVec::new(),
             run: Vec::new(),
+            notes: Vec::new(),
             bytes: 0,
             lines: 0,
             metrics: 0,
@@ -271,8 +285,12 @@ impl Lines {
 
     /// Notes something about the line that is being written.
     pub(in crate::store) fn note(&mut self, ix: FamilyIx, remark: Remark) {
-        let line = self.families[ix.0 as usize].lines;
-        self.notes.push((ix, LineNote { line, remark }));
+        let family = &mut self.families[ix.0 as usize];
+        let note = LineNote { line: family.lines, remark };
+        // Lines are noted in their order, and hardly any twice.
+        let at = family.notes.iter().rposition(|last| *last <= note).map_or(0, |last| last + 1);
+        family.notes.insert(at, note);
+        self.notes += 1;
     }
 
     /// The line that is being written.
@@ -333,7 +351,7 @@ impl StagedFamily {
     }
 
     /// Whether the push says something about it: it has samples or came as a whole.
-    pub(super) fn is_there(&self) -> bool {
+    pub(in crate::store) fn is_there(&self) -> bool {
         (self.metrics > 0 || self.is_whole) && !self.is_replaced && !self.is_reserved
     }
 
