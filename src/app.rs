@@ -4,6 +4,7 @@
 //! in with the time, replies go out, and how they travel is the server's business.
 
 mod audit;
+mod change;
 pub mod conversion;
 mod deletion;
 pub mod durable;
@@ -42,6 +43,7 @@ use crate::store::{Deflater, FamilyId, GroupKey, Mode, PageText, Refusal, Snapsh
 use crate::telemetry::{FAMILIES, Handler, Method, Telemetry};
 
 use audit::Asker;
+use change::Changes;
 use conversion::Conversion;
 use durable::{Counted, Pending};
 use gate::{Gate, Unproven};
@@ -120,7 +122,7 @@ pub struct Now {
 
 /// What a scrape is to look like.
 #[derive(Clone, Copy, Debug)]
-struct ScrapeForm {
+pub struct ScrapeForm {
     format: Format,
     escaping: Escaping,
     is_gzip: bool,
@@ -161,6 +163,7 @@ pub struct App {
     /// Where the log goes; the server writes to it as well.
     pub log: Logger,
     is_quitting: bool,
+    changes: Changes,
     /// Working memory, kept from request to request.
     path: Vec<u8>,
     labels: GroupingLabels,
@@ -201,6 +204,7 @@ impl App {
             own,
             log,
             is_quitting: false,
+            changes: Changes::default(),
             path: Vec::new(),
             labels: GroupingLabels::default(),
             key: GroupKey::default(),
@@ -222,12 +226,12 @@ impl App {
         &self.store
     }
 
-    /// Does a bounded part of what comes behind the requests of a turn: writes out what has changed, frees what was
-    /// wiped. Whether there is more of it.
+    /// Does a bounded part of what no request of the turn does: writes out what has changed, frees what was wiped, goes on
+    /// with a long change. Whether there is more of it.
     pub fn work_off(&mut self, now: Now) -> bool {
         let has_more = self.journal.as_mut().is_some_and(|journal| journal.advance(&self.store, now.uptime));
         self.store.discard_some();
-        has_more || self.store.has_discarded()
+        self.change_some(now) || has_more || self.store.has_discarded()
     }
 
     /// Whether a client asked for the end (SPEC 10).
@@ -409,6 +413,12 @@ impl App {
 
     /// Does one step of what is left to do for a push whose body is complete.
     pub(super) fn push_settle(&mut self, mut push: Box<Push>, now: Now) -> Answer {
+        if !push.staged().seal_some() {
+            return Answer::Working(Work::Push(push));
+        }
+        if let Err(reached) = push.staged().check_bounds() {
+            return Answer::Reply(self.push_limited(push, reached, now));
+        }
         if push.staged().is_unsettled() {
             push.staged().settle_some();
             return Answer::Working(Work::Push(push));
@@ -419,22 +429,7 @@ impl App {
             self.end_push(push);
             return Answer::Reply(self.close_push(origin, reply, now));
         }
-        let staged = push.staged();
-        let outcome = self.store.push(staged, origin.mode, now.wall);
-        let is_group_there = !matches!(outcome, Err(Refusal::Twin(_) | Refusal::NoRoom(_)));
-        let ticket = if is_group_there { self.mark(staged.key()) } else { None };
-        let reply = match outcome {
-            Err(Refusal::NoRoom(reached)) => {
-                self.end_push(push);
-                return Answer::Reply(self.refuse_limited(origin, reached, now));
-            }
-            // Unchecked, timestamps are refused as well, but nobody is told (SPEC 5.5).
-            _ if !self.store.is_checked() => Reply::empty(202),
-            Ok(()) => Reply::empty(200),
-            Err(refusal) => self.refuse_push(origin, &refusal),
-        };
-        self.end_push(push);
-        self.answer_change(ticket, reply, Counted::Push(origin), now)
+        self.apply_push(push, origin, now)
     }
 
     /// A push's body cannot be read, or not to its end (SPEC 1.5, 3).
@@ -536,9 +531,17 @@ impl App {
         let is_gzip = negotiation::accepts_gzip(request.headers.all("accept-encoding"));
         let form = ScrapeForm { format, escaping, is_gzip };
         if self.store.is_checked() {
-            return Answer::Reply(self.show(form, now));
+            return self.answer_scrape(form, now);
         }
         self.answer_audited(Asker::Scrape(form), now)
+    }
+
+    /// The answer to a scrape, which has to wait while a long change is between its beginning and its end.
+    pub(super) fn answer_scrape(&mut self, form: ScrapeForm, now: Now) -> Answer {
+        if self.store.is_between() {
+            return Answer::Working(Work::Scrape(form));
+        }
+        Answer::Reply(self.show(form, now))
     }
 
     /// The answer to a scrape: the exposition as it is now.

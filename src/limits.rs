@@ -119,6 +119,9 @@ pub const SHORT_PUSH_BYTES_MAX: usize = 2 << 20;
 /// Most series of such a push, lines: their hashes are sorted at once, a fraction of a millisecond.
 pub const SHORT_PUSH_SERIES_MAX: u64 = 16 << 10;
 
+/// Lines of histograms and summaries that are written out in one step once a push is complete: well below a millisecond.
+pub const SEALED_LINES_PER_STEP: usize = 2048;
+
 /// Working memory that a finished push may keep for the next one, bytes.
 pub const STAGING_KEPT_BYTES_MAX: usize = 1 << 20;
 

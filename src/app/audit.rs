@@ -35,18 +35,18 @@ impl App {
     pub(super) fn audit(&mut self, mut auditing: Auditing, now: Now) -> Answer {
         match self.store.audit_some(&mut auditing.ticket) {
             None => Answer::Working(Work::Audit(auditing)),
-            Some(problems) => Answer::Reply(self.audited(auditing.asker, &problems, now)),
+            Some(problems) => self.audited(auditing.asker, &problems, now),
         }
     }
 
-    fn audited(&mut self, asker: Asker, problems: &Problems, now: Now) -> Reply {
+    fn audited(&mut self, asker: Asker, problems: &Problems, now: Now) -> Answer {
         match asker {
-            Asker::Scrape(form) if problems.is_empty() => self.show(form, now),
-            Asker::Scrape(_) => self.inconsistency(problems),
+            Asker::Scrape(form) if problems.is_empty() => self.answer_scrape(form, now),
+            Asker::Scrape(_) => Answer::Reply(self.inconsistency(problems)),
             Asker::Ready(method) => {
                 let why = &"scrapes fail, as what was pushed unchecked is inconsistent";
                 let fault = (!problems.is_empty()).then(|| durable::unavailable(why));
-                self.readiness(fault, method)
+                Answer::Reply(self.readiness(fault, method))
             }
         }
     }

@@ -6,6 +6,7 @@ use super::grouping::{self, GroupingError};
 use super::query::removal::{Chosen, Removal};
 use super::reply::Reply;
 use super::route::GroupingPath;
+use super::work::Work;
 use super::{Answer, App, Now, json};
 use crate::http::Request;
 use crate::persist::{Journal, Ticket};
@@ -15,33 +16,23 @@ use crate::telemetry::{Handler, Method};
 impl App {
     /// Deletes the group that a path names.
     pub(super) fn delete(&mut self, path: GroupingPath<'_>, method: Method, now: Now) -> Answer {
-        let (reply, ticket) = match grouping::parse(&path, self.settings.names, &mut self.labels) {
+        let reply = match grouping::parse(&path, self.settings.names, &mut self.labels) {
             Ok(()) => match self.unavailable(Some(Handler::Delete)) {
-                Some(reply) => (reply, None),
-                None => (Reply::empty(202), self.delete_group()),
+                Some(reply) => reply,
+                None => return self.delete_key(GroupKey::new(self.labels.iter()), method, now),
             },
             // Such a group cannot exist, so there is nothing to delete (SPEC 2.8).
-            Err(GroupingError::NotUtf8 { .. }) => (Reply::empty(202), None),
+            Err(GroupingError::NotUtf8 { .. }) => Reply::empty(202),
             Err(error) => {
                 self.log_bad_path(&path, &error);
-                (Reply::error(400, &error), None)
+                Reply::error(400, &error)
             }
         };
-        self.answer_change(ticket, reply, Counted::Other(Handler::Delete, method), now)
-    }
-
-    /// Deletes the group of the labels at hand.
-    fn delete_group(&mut self) -> Option<Ticket> {
-        let mut key = std::mem::take(&mut self.key);
-        key.clear();
-        key.extend(self.labels.iter());
-        let ticket = self.remove(&key);
-        self.key = key;
-        ticket
+        self.answer_change(None, reply, Counted::Other(Handler::Delete, method), now)
     }
 
     /// Deletes a group, if it is there; what the answer waits for.
-    fn remove(&mut self, key: &GroupKey) -> Option<Ticket> {
+    pub(super) fn remove(&mut self, key: &GroupKey) -> Option<Ticket> {
         if self.store.delete(key) { self.mark(key) } else { self.journal.as_mut()?.mark_nothing() }
     }
 
@@ -74,6 +65,9 @@ impl App {
 
     /// Deletes all groups.
     pub(super) fn wipe(&mut self, method: Method, now: Now) -> Answer {
+        if self.store.is_changing() {
+            return Answer::Working(Work::Wipe(method));
+        }
         let (reply, ticket) = match self.unavailable(Some(Handler::Wipe)) {
             Some(reply) => (reply, None),
             None => {

@@ -34,6 +34,8 @@ pub struct Push {
     is_repeat: bool,
     /// It is known to be long.
     is_long: bool,
+    /// It takes the store more than one step.
+    pub(super) is_stepwise: bool,
     /// What is known of its request.
     pub origin: Option<Origin>,
 }
@@ -151,7 +153,7 @@ impl Push {
         origin: Origin,
     ) {
         self.announced_bytes = announced_bytes;
-        (self.is_coded, self.is_repeat, self.is_long) = (false, false, false);
+        (self.is_coded, self.is_repeat, self.is_long, self.is_stepwise) = (false, false, false, false);
         (self.received_bytes, self.decoded_bytes) = (0, 0);
         self.format = format;
         if let BodyFormat::Text(names) = format {
@@ -253,7 +255,7 @@ impl Push {
             }
             BodyFormat::Protobuf => self.reader.finish()?,
         }
-        self.staged.seal();
+        self.staged.begin_seal();
         Ok(self.staged.check_bounds()?)
     }
 

@@ -5,10 +5,13 @@
 //! allows, until there is an answer.
 
 use super::audit::Auditing;
+use super::change::Outcome;
 use super::push::Push;
 use super::reply::Reply;
-use super::{Answer, App, Now};
+use super::{Answer, App, Now, ScrapeForm, durable};
 use crate::limits::Reached;
+use crate::store::GroupKey;
+use crate::telemetry::{Handler, Method};
 
 /// A request whose answer is being worked out.
 #[derive(Debug)]
@@ -17,6 +20,14 @@ pub enum Work {
     Push(Box<Push>),
     /// A scrape or a question for readiness that waits for an audit of what was pushed unchecked.
     Audit(Auditing),
+    /// A push or deletion that the store makes step by step.
+    Change(Outcome),
+    /// A deletion that waits for a long change.
+    Delete(GroupKey, Method),
+    /// A wipe that waits for a long change.
+    Wipe(Method),
+    /// A scrape that waits for a long change.
+    Scrape(ScrapeForm),
 }
 
 impl Work {
@@ -25,7 +36,9 @@ impl Work {
         match self {
             Self::Push(push) => push.held_bytes(),
             // What an audit holds is the store's.
-            Self::Audit(_) => 0,
+            Self::Audit(_) | Self::Wipe(_) | Self::Scrape(_) => 0,
+            Self::Change(outcome) => outcome.held_bytes(),
+            Self::Delete(key, _) => key.as_bytes().len(),
         }
     }
 }
@@ -36,6 +49,10 @@ impl App {
         match work {
             Work::Push(push) => self.push_settle(push, now),
             Work::Audit(auditing) => self.audit(auditing, now),
+            Work::Change(outcome) => self.outcome(outcome, now),
+            Work::Delete(key, method) => self.delete_key(key, method, now),
+            Work::Wipe(method) => self.wipe(method, now),
+            Work::Scrape(form) => self.answer_scrape(form, now),
         }
     }
 
@@ -44,6 +61,11 @@ impl App {
         match work {
             Work::Push(push) => self.push_limited(push, reached, now),
             Work::Audit(auditing) => self.audit_limited(&auditing, reached),
+            work => {
+                self.count_refusal(reached.limit);
+                self.abandon(work);
+                durable::unavailable(&reached)
+            }
         }
     }
 
@@ -52,6 +74,10 @@ impl App {
         match work {
             Work::Push(push) => self.end_push(push),
             Work::Audit(auditing) => self.leave_audit(&auditing),
+            Work::Change(outcome) => self.leave_change(&outcome),
+            Work::Delete(_, method) => self.telemetry.count_request(Handler::Delete, method, 503),
+            Work::Wipe(method) => self.telemetry.count_request(Handler::Wipe, method, 503),
+            Work::Scrape(_) => self.telemetry.scrape_ended(503),
         }
     }
 }

@@ -213,6 +213,12 @@ impl Journal {
         self.issue()
     }
 
+    /// Whether an answer waits for what a group holds now to be written.
+    pub fn owes(&self, key: &GroupKey) -> bool {
+        let is_due = |round: &Round| round.keys.as_slice().contains(key);
+        self.sync == Sync::Always && (self.dirty.contains(key) || self.round.as_ref().is_some_and(is_due))
+    }
+
     /// Notes that all groups are gone.
     pub fn mark_wipe(&mut self) -> Option<Ticket> {
         self.dirty.clear();
@@ -374,6 +380,10 @@ impl Journal {
             let is_full = self.batch.records.len() >= BATCH_BYTES_MAX || self.batch.len() >= BATCH_GROUPS_MAX;
             let Some(key) = (if is_full { None } else { round.keys.next() }) else { break };
             budget = budget.saturating_sub(ENCODED_BYTES_PER_GROUP);
+            if store.is_group_changing(&key) {
+                // Nobody waits for it, and it will be marked once it is whole again.
+                continue;
+            }
             match store.group(&key) {
                 Some(group) => {
                     round.current = Some((key, self.batch.records.len()));

@@ -69,7 +69,7 @@ pub struct Family {
     pub shapes: SmallVec<[(ShapeId, u32); 1]>,
     /// Where its header stands; `None` while nothing is shown of it.
     pub header: Option<Home>,
-    /// The place of this family in the long push on its way that claims it, or [`UNCLAIMED`].
+    /// The place of this family among those of the long push on its way that claims it, or [`UNCLAIMED`].
     pub claim: u32,
     /// Set for families of the gateway itself: they stay when nobody holds them.
     pub own: Option<OwnFamily>,

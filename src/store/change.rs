@@ -115,7 +115,7 @@ impl Store {
         let may_have_twins = !staged.key().has_names_of(&change.key) && staged.key().agrees_with(&change.key);
         let kind_of = |name: &str| {
             let claim = self.catalog.family(self.catalog.find_family(name)?).claim;
-            (claim != UNCLAIMED).then(|| push.staged.pushed(FamilyIx(claim)).kind())
+            (claim != UNCLAIMED).then(|| push.staged.pushed(push.resolved[claim as usize].ix).kind())
         };
         staged.families().any(|(ix, family)| {
             let (name, kind) = (staged.name(ix), family.kind());
@@ -210,8 +210,15 @@ impl Store {
                 let (name, kind) = (push.staged.name(ix), family.kind());
                 let found = self.catalog.find_family(name);
                 let id = found.unwrap_or_else(|| self.catalog.add_family(name, kind));
-                self.catalog.family_mut(id).claim = ix.0;
-                push.resolved.push(Resolved { id, ix });
+                let claim = &mut self.catalog.family_mut(id).claim;
+                if let Some(earlier) = push.resolved.get_mut(*claim as usize) {
+                    // The later one of two families of one name counts.
+                    push.staged.replace_family(earlier.ix);
+                    earlier.ix = ix;
+                } else {
+                    *claim = push.resolved.len() as u32;
+                    push.resolved.push(Resolved { id, ix });
+                }
             }
         }
         if end < count { Stage::Resolve(FamilyIx(end as u32)) } else { Stage::Begin }

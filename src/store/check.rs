@@ -557,7 +557,7 @@ impl<'a> Check<'a> {
     fn pushed_as(&self, id: FamilyId) -> Option<FamilyIx> {
         if self.is_claimed {
             let claim = self.catalog.family(id).claim;
-            return (claim != UNCLAIMED).then_some(FamilyIx(claim));
+            return (claim != UNCLAIMED).then(|| self.resolved[claim as usize].ix);
         }
         let at = self.resolved.binary_search_by_key(&id, |resolved| resolved.id);
         at.ok().map(|at| self.resolved[at].ix)

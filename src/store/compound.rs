@@ -29,6 +29,11 @@ pub struct Compounds {
     /// Label sets: those that identify metrics, and the final ones.
     words: Vec<u8>,
     by_identity: HashTable<u32>,
+    /// How many metrics are written to their end; of the next one, the element that comes next if it is begun, and whether
+    /// `+Inf` was among those before.
+    written: usize,
+    next: Option<u32>,
+    has_infinity: bool,
     /// How long the lines will be at most, bytes.
     text_bytes: usize,
     /// A label name of some metric is not classic.
@@ -67,6 +72,7 @@ impl Compounds {
         self.words.clear();
         self.by_identity.clear();
         self.text_bytes = 0;
+        (self.written, self.next, self.has_infinity) = (0, None, false);
         self.has_quoted_labels = false;
         self.metrics.shrink_to(STAGING_KEPT_BYTES_MAX / size_of::<Metric>());
         self.elements.shrink_to(STAGING_KEPT_BYTES_MAX / size_of::<Element>());
@@ -119,9 +125,32 @@ impl Compounds {
         self.metrics.last().map_or(b"", |metric| &self.words[metric.labels.clone()])
     }
 
-    /// The metrics, complete, in the order in which they were first mentioned.
-    pub fn metrics(&self) -> impl Iterator<Item = Complete<'_>> {
-        self.metrics.iter().map(|metric| Complete { metric, all: self })
+    /// The first metric that is not written to its end, in the order in which they were first mentioned.
+    pub fn unwritten(&self) -> Option<Complete<'_>> {
+        self.metrics.get(self.written).map(|metric| Complete { metric, all: self })
+    }
+
+    /// Writes lines of the first metric that is not written to its end (SPEC 7.4): the quantiles or buckets, `+Inf` added if
+    /// it is missing, sum and count. As many as the budget allows, but for the last few; takes them from it.
+    pub(super) fn write_some(&mut self, lines: &mut Lines, budget: &mut usize) {
+        let Some(metric) = self.metrics.get(self.written) else { return };
+        let Metric { family, sum, count, first, .. } = *metric;
+        let parts = Parts { family, labels: &self.words[metric.labels.clone()] };
+        let (mut at, mut taken) = (self.next.unwrap_or(first), 0);
+        let elements = std::iter::from_fn(|| {
+            let element = self.elements.get(at as usize)?;
+            at = element.next;
+            taken += 1;
+            Some((element.bound, element.value))
+        });
+        let has_infinity = parts.write_elements(lines, elements.take(*budget)) | self.has_infinity;
+        *budget = budget.saturating_sub(taken + 2);
+        if at == NONE {
+            parts.write_end(lines, has_infinity, sum, count);
+            (self.written, self.next, self.has_infinity) = (self.written + 1, None, false);
+        } else {
+            (self.next, self.has_infinity) = (Some(at), has_infinity);
+        }
     }
 
     fn chain(&mut self, at: usize, bound: f64, value: f64) {
@@ -185,16 +214,9 @@ impl Complete<'_> {
         &self.all.words[self.metric.labels.clone()]
     }
 
-    /// Writes its lines (SPEC 7.4): the quantiles or buckets, `+Inf` added if it is missing, sum and count.
-    pub(super) fn write(&self, lines: &mut Lines) {
-        let mut at = self.metric.first;
-        let elements = std::iter::from_fn(|| {
-            let element = self.all.elements.get(at as usize)?;
-            at = element.next;
-            Some((element.bound, element.value))
-        });
-        let Metric { family, sum, count, .. } = *self.metric;
-        Parts { family, labels: self.labels() }.write(lines, elements, sum, count);
+    /// Whether nothing of it is written yet.
+    pub fn is_unbegun(&self) -> bool {
+        self.all.next.is_none()
     }
 }
 
@@ -210,12 +232,24 @@ pub(super) struct Parts<'a> {
 impl Parts<'_> {
     /// Writes them: the elements (quantiles or buckets), `+Inf` added to a histogram if it is missing, sum and count.
     pub(super) fn write(&self, lines: &mut Lines, elements: impl Iterator<Item = (f64, f64)>, sum: f64, count: f64) {
+        let has_infinity = self.write_elements(lines, elements);
+        self.write_end(lines, has_infinity, sum, count);
+    }
+
+    /// Writes some of the elements; whether `+Inf` is among them.
+    fn write_elements(&self, lines: &mut Lines, elements: impl Iterator<Item = (f64, f64)>) -> bool {
         let is_histogram = lines.kind(self.family).is_histogram();
         let mut has_infinity = false;
         for (bound, value) in elements {
             has_infinity |= bound == f64::INFINITY;
             self.write_bound(lines, is_histogram, bound, value);
         }
+        has_infinity
+    }
+
+    /// Writes what comes after the elements.
+    fn write_end(&self, lines: &mut Lines, has_infinity: bool, sum: f64, count: f64) {
+        let is_histogram = lines.kind(self.family).is_histogram();
         if is_histogram && !has_infinity {
             lines.note(self.family, Remark::AddedInfinity);
             self.write_bound(lines, is_histogram, f64::INFINITY, count);

@@ -17,7 +17,7 @@ use super::hashes::Hashes;
 use super::key::GroupKey;
 use super::line::Overlay;
 use super::problem::{Problem, Problems};
-use crate::limits::STAGING_KEPT_BYTES_MAX;
+use crate::limits::{OUTLINE_SHARED_FAMILIES_MAX, SEALED_LINES_PER_STEP, STAGING_KEPT_BYTES_MAX};
 use crate::model::number::{self, Number};
 use crate::model::sample::{BodyShape, FamilyIx, Kind, Part, Sample, Sink};
 
@@ -110,19 +110,40 @@ impl Staged {
         self.lines.bytes() > STAGING_KEPT_BYTES_MAX
     }
 
-    /// The body is complete: writes out histograms and summaries, drops families that later ones replace.
+    /// The body is complete: all of what [`Staged::begin_seal`] and [`Staged::seal_some`] do, at once.
     pub fn seal(&mut self) {
+        self.begin_seal();
+        while !self.seal_some() {}
+    }
+
+    /// The body is complete: drops families that later ones replace. The store finds those of a long push itself.
+    pub fn begin_seal(&mut self) {
         self.lay_over();
-        self.lines.drop_repeated();
-        let mut compounds = std::mem::take(&mut self.compounds);
-        for metric in compounds.metrics() {
-            let family = metric.family();
-            self.enter_series(family, metric.labels());
-            self.check_reserved_label(family, metric.labels());
-            metric.write(&mut self.lines);
+        if self.lines.families().len() < OUTLINE_SHARED_FAMILIES_MAX {
+            self.lines.drop_repeated();
         }
-        compounds.clear();
+    }
+
+    /// Writes out a bounded part of the histograms and summaries; whether that was the last one.
+    pub fn seal_some(&mut self) -> bool {
+        let mut budget = SEALED_LINES_PER_STEP;
+        let mut compounds = std::mem::take(&mut self.compounds);
+        while budget > 0
+            && let Some(metric) = compounds.unwritten()
+        {
+            if metric.is_unbegun() {
+                let family = metric.family();
+                self.enter_series(family, metric.labels());
+                self.check_reserved_label(family, metric.labels());
+            }
+            compounds.write_some(&mut self.lines, &mut budget);
+        }
+        let is_sealed = compounds.unwritten().is_none();
+        if is_sealed {
+            compounds.clear();
+        }
         self.compounds = compounds;
+        is_sealed
     }
 
     /// Whether a sealed push is so long that [`Staged::settle_some`] should be called until this is no more so, lest the
@@ -192,6 +213,11 @@ impl Staged {
     /// The finished text of a family, taken out to be stored; `joined` is working memory.
     pub(super) fn take_text<'a>(&'a mut self, ix: FamilyIx, joined: &'a mut Vec<u8>) -> EntryText<'a> {
         self.lines.take_text(ix, joined)
+    }
+
+    /// A later family has the same name and takes the place of this one.
+    pub(super) fn replace_family(&mut self, ix: FamilyIx) {
+        self.lines.replace_family(ix);
     }
 
     /// Whether there are notes on any line.

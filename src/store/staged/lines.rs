@@ -143,6 +143,11 @@ impl Lines {
         &self.family(ix).notes
     }
 
+    /// A later family has the same name and takes the place of this one.
+    pub(super) fn replace_family(&mut self, ix: FamilyIx) {
+        self.families[ix.0 as usize].is_replaced = true;
+    }
+
     /// Lets go of so many families, the last ones first; whether none is left.
     pub(super) fn forget_some(&mut self, families: usize) -> bool {
         self.families.truncate(self.families.len().saturating_sub(families));
