@@ -71,7 +71,7 @@ pub use text::PageText;
 pub use times::PushTime;
 pub use view::{FamilyView, GroupSnapshot, GroupView, LineCursor, Lines};
 
-use crate::limits::{CHECKED_PER_STEP_MAX, DISCARDS_PER_TURN_MAX, Limits, Reached, WIPES_PENDING_MAX};
+use crate::limits::{CHANGED_FAMILIES_PER_STEP, CHECKED_PER_STEP_MAX, DISCARDS_PER_TURN_MAX, Limits, Reached, WIPES_PENDING_MAX};
 use crate::model::number;
 use crate::model::sample::Kind;
 use crate::model::time::Timestamp;
@@ -100,6 +100,8 @@ pub struct Store {
     limits: Limits,
     /// What is known of the consistency of what was pushed unchecked.
     audits: Box<Audits>,
+    /// How many families of a long change are dealt with in one step. Fewer in tests.
+    changed_per_step: usize,
     /// The long change on its way.
     change: Option<Box<Change>>,
     /// What wipes left behind, to be freed in steps.
@@ -145,6 +147,7 @@ impl Store {
             is_checked: true,
             limits: Limits::default(),
             audits: Box::default(),
+            changed_per_step: CHANGED_FAMILIES_PER_STEP,
             change: None,
             discarded: Vec::new(),
             details: Details::default(),
@@ -440,6 +443,12 @@ impl Store {
     #[cfg(any(test, feature = "fuzz"))]
     pub fn set_outline_families_max(&mut self, max: usize) {
         self.catalog.outline_families_max = max;
+    }
+
+    /// Deals with so many families in one step of a long change.
+    #[cfg(any(test, feature = "fuzz"))]
+    pub fn set_changed_per_step(&mut self, families: usize) {
+        self.changed_per_step = families;
     }
 
     /// Panics if any invariant does not hold.

@@ -17,7 +17,7 @@ use super::key::GroupKey;
 use super::refusal::Refusal;
 use super::staged::Staged;
 use super::{Mode, Store};
-use crate::limits::{CHANGED_FAMILIES_PER_STEP, PAGE_BYTES, SHORT_PUSH_BYTES_MAX, SHORT_PUSH_SERIES_MAX};
+use crate::limits::{PAGE_BYTES, SHORT_PUSH_BYTES_MAX, SHORT_PUSH_SERIES_MAX};
 use crate::model::sample::FamilyIx;
 use crate::model::time::Timestamp;
 
@@ -97,6 +97,12 @@ impl Store {
     pub fn is_between(&self) -> bool {
         let stage = self.change.as_ref().map(|change| change.stage);
         stage.is_some_and(|stage| matches!(stage, Stage::Drop(..) | Stage::Write(..) | Stage::Finish(_)))
+    }
+
+    /// Whether the outcome of the long change is still open, or what it brings still on its way.
+    #[cfg(any(test, feature = "fuzz"))]
+    pub fn is_change_open(&self) -> bool {
+        self.change.as_ref().is_some_and(|change| change.stage != Stage::Release)
     }
 
     /// Whether a long change of this group is on its way.
@@ -202,7 +208,7 @@ impl Store {
     }
 
     fn resolve_some(&mut self, push: &mut Pushing, from: FamilyIx) -> Stage {
-        let end = from.0 as usize + CHANGED_FAMILIES_PER_STEP;
+        let end = from.0 as usize + self.changed_per_step;
         let count = push.staged.lines.families().len();
         for ix in (from.0..end.min(count) as u32).map(FamilyIx) {
             let family = push.staged.pushed(ix);
@@ -278,7 +284,7 @@ impl Store {
     /// Drops some of what a group holds and whose claim is to go; where to go on.
     fn drop_some(&mut self, group: GroupId, from: FamilyId, goes: impl Fn(u32) -> bool) -> Option<FamilyId> {
         let held = self.catalog.holdings_from(group, from).map(|held| held.family);
-        let some: Vec<_> = held.take(CHANGED_FAMILIES_PER_STEP).collect();
+        let some: Vec<_> = held.take(self.changed_per_step).collect();
         let next = some.last().map(|last| FamilyId(last.0 + 1));
         let gone: Vec<_> = some.into_iter().filter(|id| goes(self.catalog.family(*id).claim)).collect();
         self.drop_holdings(group, &gone);
@@ -286,7 +292,7 @@ impl Store {
     }
 
     fn write_some(&mut self, push: &mut Pushing, group: GroupId, from: usize) -> Stage {
-        let mut budget = CHANGED_FAMILIES_PER_STEP;
+        let mut budget = self.changed_per_step;
         let mut at = from;
         if from == 0 && self.catalog.holding_count(group) + push.resolved.len() > self.catalog.outline_families_max {
             self.catalog.make_large(group);
@@ -320,12 +326,12 @@ impl Store {
     }
 
     fn release_some(&mut self, push: &mut Pushing) -> Stage {
-        let left = push.resolved.len().saturating_sub(CHANGED_FAMILIES_PER_STEP);
+        let left = push.resolved.len().saturating_sub(self.changed_per_step);
         for Resolved { id, .. } in push.resolved.drain(left..) {
             self.catalog.family_mut(id).claim = UNCLAIMED;
             self.drop_family_if_unused(id);
         }
-        let is_over = push.staged.forget_some(CHANGED_FAMILIES_PER_STEP);
+        let is_over = push.staged.forget_some(self.changed_per_step);
         if push.resolved.is_empty() && is_over { Stage::Over } else { Stage::Release }
     }
 }

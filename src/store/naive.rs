@@ -11,7 +11,7 @@ use std::rc::Rc;
 use super::audit::naive::Watches;
 use super::staged::RESERVED_NAMES;
 use super::{Deflater, GroupKey, GroupSnapshot, Member, Mode, PageText, Refusal, Snapshot, Staged, Store, Usage};
-use crate::limits::{Limit, Limits};
+use crate::limits::{Limit, Limits, Reached};
 use crate::model::sample::{BodyShape, Kind, Repeat};
 use crate::model::time::Timestamp;
 
@@ -108,6 +108,29 @@ struct Family {
     written: Timestamp,
 }
 
+/// What has to come of a push.
+#[derive(Debug)]
+enum Verdict {
+    Stored(State),
+    NoRoom(Reached),
+    Twin,
+    Timestamps,
+    Inconsistent(#[expect(dead_code, reason = "shown where it is not met")] String),
+}
+
+impl Verdict {
+    fn is_met(&self, outcome: &Result<(), Refusal>) -> bool {
+        match (self, outcome) {
+            (Self::NoRoom(reached), Err(Refusal::NoRoom(found))) => reached == found,
+            (Self::Stored(_), Ok(()))
+            | (Self::Twin, Err(Refusal::Twin(_)))
+            | (Self::Timestamps, Err(Refusal::Timestamps))
+            | (Self::Inconsistent(_), Err(Refusal::Inconsistent(_))) => true,
+            _ => false,
+        }
+    }
+}
+
 /// A store beside its oracle.
 #[derive(Debug)]
 pub struct Twins {
@@ -149,6 +172,7 @@ impl Twins {
     pub fn large() -> Self {
         let mut store = Store::new();
         store.set_outline_families_max(3);
+        store.set_changed_per_step(1);
         Self::new(store)
     }
 
@@ -253,35 +277,101 @@ impl Twins {
         self.compare();
     }
 
+    /// A push that is made step by step, and what comes between the steps: other pushes and deletions, as far as they do
+    /// not have to wait. The outcome has to be what it should be at one of the moments between beginning and end.
+    pub fn interleave(&mut self, push: &Push, between: &mut dyn FnMut() -> Option<Step>) {
+        self.clock += 1_000_000_007;
+        let at = Timestamp(self.clock);
+        feed(&mut self.staged, push);
+        let staged = std::mem::take(&mut self.staged);
+        self.store.begin_push(staged, if push.is_replace { Mode::Replace } else { Mode::Merge }, at);
+        let mut states = vec![self.state.clone()];
+        let pushed = loop {
+            if let Some(pushed) = self.store.change_some() {
+                break pushed.expect("it is a push");
+            }
+            if let Some(step) = between().filter(|_| self.store.is_change_open()) {
+                self.step_between(&step);
+                states.push(self.state.clone());
+            }
+        };
+        self.staged = pushed.staged;
+        let verdicts: Vec<_> = states.iter().map(|state| self.verdict(state, push, at)).collect();
+        let outcome = &pushed.outcome;
+        assert!(verdicts.iter().any(|verdict| verdict.is_met(outcome)), "{outcome:?}, wanted {verdicts:?}: {push:?}");
+        match outcome {
+            Ok(()) => self.state = self.state.after(push, at),
+            Err(Refusal::NoRoom(_) | Refusal::Twin(_)) => {}
+            Err(_) => self.state.groups.entry(label_set(&push.labels)).or_default().failed = at,
+        }
+        if self.store.is_checked() {
+            assert_eq!(self.state.check(), Ok(()), "two pushes that do not agree were both taken: {push:?}");
+        }
+        self.compare();
+    }
+
+    fn step_between(&mut self, step: &Step) {
+        self.clock += 1_000_000_007;
+        let at = Timestamp(self.clock);
+        match step {
+            Step::Push(push) => {
+                feed(&mut self.staged, push);
+                let mode = if push.is_replace { Mode::Replace } else { Mode::Merge };
+                if self.store.must_wait(&self.staged) {
+                    return;
+                }
+                if let Some(outcome) = self.store.try_push(&mut self.staged, mode, at) {
+                    self.judge(push, &outcome, at);
+                }
+            }
+            Step::Delete(labels) => {
+                let set = label_set(labels);
+                let key = key(&set);
+                if !self.store.is_group_changing(&key) && !self.store.is_long_to_delete(&key) {
+                    assert_eq!(self.store.delete(&key), self.state.groups.remove(&set).is_some(), "delete {labels:?}");
+                }
+            }
+            _ => {}
+        }
+    }
+
     fn push(&mut self, push: &Push) {
         let at = Timestamp(self.clock);
         let outcome = self.push_to_store(push, at);
+        self.judge(push, &outcome, at);
+    }
+
+    fn judge(&mut self, push: &Push, outcome: &Result<(), Refusal>, at: Timestamp) {
+        let verdict = self.verdict(&self.state, push, at);
+        assert!(verdict.is_met(outcome), "{outcome:?}, wanted {verdict:?}: {push:?} on {:?}", self.state);
+        match verdict {
+            Verdict::Stored(after) => self.state = after,
+            Verdict::NoRoom(_) => self.refused += 1, // What is compared next is that nothing has changed.
+            Verdict::Twin => {}
+            Verdict::Timestamps | Verdict::Inconsistent(_) => {
+                self.state.groups.entry(label_set(&push.labels)).or_default().failed = at;
+            }
+        }
+    }
+
+    fn verdict(&self, state: &State, push: &Push, at: Timestamp) -> Verdict {
         let set = label_set(&push.labels);
-        let is_new = !self.state.groups.contains_key(&set);
-        let after = self.state.after(push, at);
-        if let Some(limit) = after.exceeded(&self.state, &self.limits) {
-            assert_eq!(outcome, Err(Refusal::NoRoom(self.limits.reached(limit))), "{push:?}");
-            self.refused += 1;
-            return; // What is compared next is that nothing has changed.
+        let is_new = !state.groups.contains_key(&set);
+        let after = state.after(push, at);
+        if let Some(limit) = after.exceeded(state, &self.limits) {
+            return Verdict::NoRoom(self.limits.reached(limit));
         }
-        if self.store.is_checked()
-            && is_new
-            && self.state.groups.keys().any(|other| with_instance(other) == with_instance(&set))
-        {
-            assert!(matches!(outcome, Err(Refusal::Twin(_))), "{outcome:?} {push:?}");
-            return;
+        let is_checked = self.store.is_checked();
+        if is_checked && is_new && state.groups.keys().any(|other| with_instance(other) == with_instance(&set)) {
+            return Verdict::Twin;
         }
-        let verdict = if self.store.is_checked() { after.check() } else { push.check_writable() };
         if push.has_timestamp && push.families.iter().any(|family| !family.metrics.is_empty()) {
-            assert_eq!(outcome, Err(Refusal::Timestamps));
-        } else if let Err(reason) = &verdict {
-            assert!(matches!(outcome, Err(Refusal::Inconsistent(_))), "{outcome:?}, wanted {reason}: {push:?}");
-        } else {
-            assert_eq!(outcome, Ok(()), "{push:?} on {:?}", self.state);
-            self.state = after;
-            return;
+            return Verdict::Timestamps;
         }
-        self.state.groups.entry(set).or_default().failed = at;
+        match if is_checked { after.check() } else { push.check_writable() } {
+            Ok(()) => Verdict::Stored(after),
+            Err(reason) => Verdict::Inconsistent(reason),
+        }
     }
 
     fn push_to_store(&mut self, push: &Push, at: Timestamp) -> Result<(), Refusal> {

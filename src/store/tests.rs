@@ -235,6 +235,27 @@ fn long_random_runs_with_large_groups_agree_with_the_oracle() {
     run(Twins::large, 28..40);
 }
 
+/// Other pushes and deletions come between the steps of long ones.
+#[test]
+fn changes_in_steps_agree_with_the_oracle_whatever_comes_between() {
+    for seed in 0..60 {
+        let mut random = Random::for_test(seed);
+        let mut twins = Twins::large();
+        for _ in 0..80 {
+            match step(&mut random) {
+                Step::Push(push) if random.one_in(2) => {
+                    let mut left = 6;
+                    twins.interleave(&push, &mut || {
+                        left -= usize::from(left > 0);
+                        (left > 0 && random.one_in(2)).then(|| step(&mut random))
+                    });
+                }
+                other => twins.step(&other),
+            }
+        }
+    }
+}
+
 fn run(twins: impl Fn() -> Twins, seeds: std::ops::Range<u64>) {
     let mut repeated = 0;
     for seed in seeds.clone() {
