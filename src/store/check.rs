@@ -76,16 +76,16 @@ impl Check<'_> {
             let help = self.staged.help(ix).unwrap_or_default();
             let own_help = family.help.as_ref().map_or(&[][..], Help::text);
             if kind != family.kind {
-                problems.add(Problem::own_kind(name, kind, family.kind));
+                problems.add_with(|| Problem::own_kind(name, kind, family.kind));
                 return false;
             }
             if own.demands_help && help != own_help {
-                problems.add(Problem::own_help(name, help, own_help));
+                problems.add_with(|| Problem::own_help(name, help, own_help));
                 return false;
             }
         } else if kind != family.kind && self.has_other_holders(id) {
             if self.staged.pushed(ix).is_empty() {
-                problems.add(Problem::own_kind(name, kind, family.kind));
+                problems.add_with(|| Problem::own_kind(name, kind, family.kind));
             }
             for (line, _) in metric_lines(self.staged.pieces(ix), name, kind) {
                 problems.add_with(|| Problem::wrong_kind(name, kind, line, family.kind));
@@ -103,7 +103,7 @@ impl Check<'_> {
             if let Some(whole_kind) = self.kind_after(whole)
                 && claims(whole_kind).contains(&suffix)
             {
-                problems.add(Problem::part_collides(name, whole_kind, whole));
+                problems.add_with(|| Problem::part_collides(name, whole_kind, whole));
                 return false;
             }
         }
@@ -113,7 +113,7 @@ impl Check<'_> {
             part.push_str(suffix);
             // A part in the same push reports the collision itself.
             if self.kind_after(part).is_some() && !self.is_pushed(part) {
-                problems.add(Problem::whole_collides(name, part));
+                problems.add_with(|| Problem::whole_collides(name, part));
                 return false;
             }
         }
