@@ -10,7 +10,7 @@ use std::rc::Rc;
 
 use super::staged::RESERVED_NAMES;
 use super::{Deflater, GroupKey, GroupSnapshot, Member, Mode, PageText, Refusal, Snapshot, Staged, Store, Usage};
-use crate::limits::{Limit, Limits};
+use crate::limits::{ERROR_BYTES_MAX, Limit, Limits};
 use crate::model::sample::{BodyShape, Kind, Repeat};
 use crate::model::time::Timestamp;
 
@@ -237,6 +237,9 @@ impl Twins {
     fn push(&mut self, push: &Push) {
         let at = Timestamp(self.clock);
         let outcome = self.push_to_store(push, at);
+        if let Err(refusal) = &outcome {
+            assert!(refusal.to_string().len() <= ERROR_BYTES_MAX, "{push:?}");
+        }
         let set = label_set(&push.labels);
         let is_new = !self.state.groups.contains_key(&set);
         let after = self.state.after(push, at);
@@ -290,6 +293,7 @@ impl Twins {
         self.store.verify();
         let verdict = self.state.check();
         let problems = self.store.audit();
+        assert!(problems.to_string().len() <= ERROR_BYTES_MAX);
         assert_eq!(problems.is_empty(), verdict.is_ok(), "{problems} {verdict:?}");
         if verdict.is_ok() {
             let mut snapshot = Snapshot::default();
