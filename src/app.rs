@@ -37,6 +37,7 @@ use crate::limits::{DECODED_PIECE_BYTES, IDLE_PUSHES_MAX, Limits};
 use crate::log::{Logger, Value};
 use crate::model::build::Build;
 use crate::model::name::Names;
+use crate::model::quote::Plain;
 use crate::model::time::Timestamp;
 use crate::persist::Journal;
 use crate::store::{Deflater, FamilyId, GroupKey, Mode, PageText, Refusal, Snapshot, Store};
@@ -451,11 +452,10 @@ impl App {
 
     fn refuse_push(&mut self, origin: Origin, refusal: &Refusal) -> Reply {
         let method = if origin.mode == Mode::Replace { "PUT" } else { "POST" };
-        let err = refusal.to_string();
         let message = "pushed metrics are invalid or inconsistent with existing metrics";
-        let err = err.strip_prefix(message).map_or(&*err, |rest| rest.trim_start_matches(": "));
-        let peer = Value::Shown(&origin.peer);
-        self.log.error(message, &[("method", Value::Str(method)), ("logged_source", peer), ("err", Value::Str(err))]);
+        let (peer, err) = (Value::Shown(&origin.peer), refusal.detail());
+        self.log
+            .error(message, &[("method", Value::Str(method)), ("logged_source", peer), ("err", Value::Shown(&err))]);
         Reply::error(400, refusal)
     }
 
@@ -468,16 +468,15 @@ impl App {
     }
 
     fn log_bad_path(&mut self, path: &GroupingPath<'_>, error: &GroupingError) {
-        let job = String::from_utf8_lossy(path.job);
         match error {
             GroupingError::JobBase64 { .. } => {
-                let keys = [("job", Value::Str(&job)), ("err", Value::Shown(error))];
+                let keys = [("job", Value::Shown(&Plain(path.job))), ("err", Value::Shown(error))];
                 self.log.debug("invalid base64 encoding in job name", &keys);
             }
             GroupingError::NoJob => self.log.debug("job name is required", &[]),
             _ => {
-                let labels = String::from_utf8_lossy(path.rest);
-                self.log.debug("failed to parse URL", &[("url", Value::Str(&labels)), ("err", Value::Shown(error))]);
+                let keys = [("url", Value::Shown(&Plain(path.rest))), ("err", Value::Shown(error))];
+                self.log.debug("failed to parse URL", &keys);
             }
         }
     }

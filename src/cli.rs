@@ -18,6 +18,8 @@ use std::io;
 
 use flags::Flags;
 
+use crate::model::cut::{LeftOut, Start};
+
 /// What the command line asks for.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Command {
@@ -73,15 +75,16 @@ pub fn parse(
 /// printable ASCII as `\xNN`.
 fn quoted(text: &str) -> impl fmt::Display {
     fmt::from_fn(move |f| {
+        let start = Start::of(text.as_bytes());
         f.write_str("\"")?;
-        for byte in text.bytes() {
+        for byte in start.bytes.iter().copied() {
             match byte {
                 b'"' | b'\\' => write!(f, "\\{}", char::from(byte))?,
                 b' '..=b'~' => write!(f, "{}", char::from(byte))?,
                 _ => write!(f, "\\x{byte:02x}")?,
             }
         }
-        f.write_str("\"")
+        write!(f, "\"{}", LeftOut(start.left_out))
     })
 }
 

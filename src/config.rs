@@ -15,6 +15,8 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 
+use crate::model::quote::Plain;
+
 /// Why a configuration cannot be used: one line that names the field or the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError(pub String);
@@ -32,5 +34,6 @@ fn file_error(operation: &str, path: &Path, error: &io::Error) -> String {
     let text = error.to_string();
     let text = text.split_once(" (os error").map_or(text.as_str(), |(reason, _)| reason);
     let first_bytes = text.chars().next().map_or(0, char::len_utf8);
-    format!("{operation} {}: {}{}", path.display(), text[..first_bytes].to_ascii_lowercase(), &text[first_bytes..])
+    let path = Plain(path.as_os_str().as_encoded_bytes());
+    format!("{operation} {path}: {}{}", text[..first_bytes].to_ascii_lowercase(), &text[first_bytes..])
 }

@@ -49,6 +49,27 @@ pub const CONVERTED_BYTES_PER_STEP: usize = 64 << 10;
 /// a longer one is read twice, which costs time instead of memory.
 pub const FAMILY_BUFFERED_BYTES_MAX: usize = 256 << 10;
 
+// ---- messages ----
+
+/// Input that one quote in a message shows, bytes before they are escaped: more than any name or value that somebody
+/// wants to read there. Escapes make up to four times as much of them.
+pub const QUOTE_BYTES_MAX: usize = 1 << 10;
+
+/// Text of a metric's label set that a message shows, bytes: the labels of some dozens of usual metrics. Its names and
+/// values are quotes of their own.
+pub const LABELS_QUOTED_BYTES_MAX: usize = 4 << 10;
+
+/// Longest text of an answer to a request that cannot be served, bytes. A client need not read its answer, so it must
+/// not be able to make one that is much larger than what it sends.
+pub const ERROR_BYTES_MAX: usize = 64 << 10;
+
+/// Errors spelled out in the answer to an inconsistent push; the rest is only counted.
+pub const ERRORS_LISTED_MAX: usize = 20;
+
+/// Text of the errors that are spelled out in one answer, bytes: those that come later are only counted. The rest of
+/// the answer is for the sentence that introduces them.
+pub const ERRORS_LISTED_BYTES_MAX: usize = ERROR_BYTES_MAX - (1 << 10);
+
 // ---- store ----
 
 /// Capacity of one page, bytes: large enough that a scrape hands few pieces to the kernel, small enough that
@@ -100,9 +121,6 @@ pub const DEFLATE_CODE_LIFE: u32 = 8;
 
 /// The part of a page that codes are made for, one of so many bytes.
 pub const DEFLATE_SAMPLED_PART: usize = 4;
-
-/// Errors spelled out in the answer to an inconsistent push; the rest is only counted.
-pub const ERRORS_LISTED_MAX: usize = 20;
 
 /// Reason that a group keeps of its last refused push, bytes: the first sentences. With its group, which a refused push
 /// creates as well, that is a kilobyte for a request.
@@ -505,7 +523,7 @@ pub const DENIALS_CACHED_MAX: usize = 256;
 
 // ---- log ----
 
-/// Longest value in a log line, bytes; a message may quote a whole line of a body.
+/// Longest value in a log line, bytes before they are escaped: a message with some quotes.
 pub const LOG_VALUE_BYTES_MAX: usize = 4 << 10;
 
 /// Bytes of log lines that may come at once: enough for a start-up at debug level and a short storm of bad pushes.
@@ -534,6 +552,12 @@ const _: () = {
     assert!(GROUPS_LISTED_DEFAULT <= GROUPS_LISTED_MAX, "the default can be asked for, too");
     assert!(PARSER_RETAINED_BYTES_MAX < LINE_BYTES_MAX, "the longest line is unusual");
     assert!(ENTRY_SHARED_BYTES_MAX * 2 <= PAGE_BYTES, "a split page must have room for the entry that split it");
+    assert!(FAILURE_REASON_BYTES_MAX <= QUOTE_BYTES_MAX, "a reason that is kept is a quote at most");
+    // An empty label of five bytes is shown in 25, and a byte of a quote in four at most; an error has three quotes.
+    assert!(
+        LABELS_QUOTED_BYTES_MAX * 5 + QUOTE_BYTES_MAX * 4 * 3 + QUOTE_BYTES_MAX <= ERRORS_LISTED_BYTES_MAX,
+        "one error always fits"
+    );
     assert!(RECORD_BLOCK_BYTES < 1 << 23, "snappy adds a sixth at most, and lengths are kept in three bytes");
     assert!(
         HEAD_BYTES_MOST < u32::MAX as usize && HEAD_BYTES_LEAST <= HEAD_BYTES_MAX,

@@ -8,7 +8,8 @@ use std::io;
 use std::panic::Location;
 
 use crate::limits::{LOG_BURST_BYTES_MAX, LOG_BYTES_PER_SECOND_MAX, LOG_VALUE_BYTES_MAX};
-use crate::model::quote::Quoted;
+use crate::model::cut::Bounded;
+use crate::model::quote::write_quoted;
 use crate::model::time::Timestamp;
 
 /// How severe a line is, least first.
@@ -242,7 +243,8 @@ fn push_logfmt(line: &mut String, text: &mut String, index: usize, key: &str, va
     line.push('=');
     show(text, value);
     if value.is_text() && needs_quotes(text) {
-        append(line, format_args!("{}", Quoted(text.as_bytes())));
+        // Writing to a string does not fail.
+        let _ = write_quoted(line, text.as_bytes());
     } else {
         line.push_str(text);
     }
@@ -281,35 +283,14 @@ fn push_json_string(line: &mut String, text: &str) {
 /// Leaves the value in `text`, cut at the bound.
 fn show(text: &mut String, value: Value<'_>) {
     text.clear();
-    let mut cut = Cut { text };
-    // The only error is that of `Cut`, which means that the rest is not wanted.
+    let mut bounded = Bounded::new(text, LOG_VALUE_BYTES_MAX);
+    // The only error is that the rest does not fit, which is what the bound is for.
     let _ = match value {
-        Value::Str(value) => cut.write_str(value),
-        Value::Shown(value) => write!(cut, "{value}"),
-        Value::Int(value) => write!(cut, "{value}"),
-        Value::Bool(value) => write!(cut, "{value}"),
+        Value::Str(value) => bounded.write_str(value),
+        Value::Shown(value) => write!(bounded, "{value}"),
+        Value::Int(value) => write!(bounded, "{value}"),
+        Value::Bool(value) => write!(bounded, "{value}"),
     };
-}
-
-/// Takes text up to the bound of a value; fails beyond it, so that the rest is not even made.
-struct Cut<'a> {
-    text: &'a mut String,
-}
-
-impl fmt::Write for Cut<'_> {
-    fn write_str(&mut self, piece: &str) -> fmt::Result {
-        let room = LOG_VALUE_BYTES_MAX - self.text.len();
-        if piece.len() <= room {
-            self.text.push_str(piece);
-            return Ok(());
-        }
-        self.text.push_str(&piece[..piece.floor_char_boundary(room)]);
-        // Fills up what a long character left, so that nothing is taken behind the cut.
-        while self.text.len() < LOG_VALUE_BYTES_MAX {
-            self.text.push('.');
-        }
-        Err(fmt::Error)
-    }
 }
 
 fn append(out: &mut String, arguments: fmt::Arguments<'_>) {
@@ -441,16 +422,30 @@ mod tests {
 
     #[test]
     fn long_values_are_cut() {
-        let check = |value: &str, expected_end: &str| {
+        let check = |value: &str, kept: usize| {
             let mut text = String::new();
-            for value in [Value::Str(value), Value::Shown(&format_args!("{value}{value}"))] {
-                show(&mut text, value);
-                assert_eq!(text.len(), LOG_VALUE_BYTES_MAX);
-                assert!(text.ends_with(expected_end));
+            for shown in [Value::Str(value), Value::Shown(&format_args!("{value}{value}"))] {
+                show(&mut text, shown);
+                assert_eq!(text, format!("{}...", &value[..kept]));
             }
+            show(&mut text, Value::Str(&value[..value.floor_char_boundary(LOG_VALUE_BYTES_MAX)]));
+            assert!(!text.ends_with("..."), "it fits");
         };
-        check(&"x".repeat(LOG_VALUE_BYTES_MAX + 1), "xx");
-        check(&"日".repeat(LOG_VALUE_BYTES_MAX), "日.");
+        check(&"x".repeat(LOG_VALUE_BYTES_MAX + 1), LOG_VALUE_BYTES_MAX - 3);
+        check(&"日".repeat(LOG_VALUE_BYTES_MAX), (LOG_VALUE_BYTES_MAX - 3) / 3 * 3);
+    }
+
+    /// Whatever is logged, a line has a bound: that of its values, escaped.
+    #[test]
+    fn long_lines_are_cut() {
+        let huge = "\x01".repeat(1 << 20);
+        for format in [Format::Logfmt, Format::Json] {
+            let (mut logger, writes) = logger(Level::Info, format);
+            logger.error(&huge, &[("err", Value::Str(&huge)), ("url", Value::Shown(&huge))]);
+            let lines = writes.take();
+            assert_eq!(lines.len(), 1);
+            assert!(lines[0].len() < 3 * 6 * LOG_VALUE_BYTES_MAX + 200, "{}", lines[0].len());
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! bodies, groups or connections.
 
 pub mod build;
+pub mod cut;
 pub mod escape;
 pub mod line;
 pub mod name;

@@ -469,7 +469,7 @@ impl Store {
         {
             let mut problems = Problems::default();
             let name = staged::RESERVED_NAMES[FamilyId::PUSH_TIME.0 as usize];
-            problems.add(problem::Problem::duplicate(name, Kind::Gauge, staged.group_labels()));
+            problems.add_with(|| problem::Problem::duplicate(name, Kind::Gauge, staged.group_labels()));
             return Err(Refusal::Twin(problems));
         }
         let group = self.catalog.add_group(staged.key().clone(), at);

@@ -11,7 +11,7 @@ use smallvec::SmallVec;
 
 use super::route::GroupingPath;
 use crate::model::name::Names;
-use crate::model::quote::Quoted;
+use crate::model::quote::Excerpt;
 
 /// The label set of a group, job included. Reused from request to request, it stops allocating.
 #[derive(Clone, Debug, Default)]
@@ -63,26 +63,26 @@ pub enum GroupingError {
     /// The job is not base64 although the path says so.
     JobBase64 {
         /// What could be decoded before the error.
-        decoded: Vec<u8>,
+        decoded: Excerpt,
         /// Index of the offending byte.
         at: usize,
     },
     /// A name without a value.
     OddComponents {
         /// The path behind the job.
-        rest: Vec<u8>,
+        rest: Excerpt,
     },
     /// Not a label name, or a reserved one.
     Name {
         /// As sent, without `@base64`.
-        name: Vec<u8>,
+        name: Excerpt,
     },
     /// A value is not base64 although its name says so.
     ValueBase64 {
         /// As sent, without `@base64`.
-        name: Vec<u8>,
+        name: Excerpt,
         /// As sent.
-        value: Vec<u8>,
+        value: Excerpt,
         /// Index of the offending byte.
         at: usize,
     },
@@ -91,9 +91,9 @@ pub enum GroupingError {
     /// A value is not UTF-8 (SPEC 2.8). Such a group cannot exist, so deleting it is no error.
     NotUtf8 {
         /// The name of the first such label.
-        name: String,
+        name: Excerpt,
         /// Its value.
-        value: Vec<u8>,
+        value: Excerpt,
     },
 }
 
@@ -102,21 +102,19 @@ impl fmt::Display for GroupingError {
         const ILLEGAL: &str = "illegal base64 data at input byte";
         match self {
             Self::JobBase64 { decoded, at } => {
-                write!(f, "invalid base64 encoding in job name {}: {ILLEGAL} {at}", Quoted(decoded))
+                write!(f, "invalid base64 encoding in job name {decoded}: {ILLEGAL} {at}")
             }
-            Self::OddComponents { rest } => write!(f, "odd number of components in label string {}", Quoted(rest)),
-            Self::Name { name } => write!(f, "improper label name {}", Quoted(name)),
+            Self::OddComponents { rest } => write!(f, "odd number of components in label string {rest}"),
+            Self::Name { name } => write!(f, "improper label name {name}"),
             Self::ValueBase64 { name, value, at } => {
-                let name = String::from_utf8_lossy(name);
-                write!(f, "invalid base64 encoding for label {name}={}: {ILLEGAL} {at}", Quoted(value))
+                write!(f, "invalid base64 encoding for label {}={value}: {ILLEGAL} {at}", name.plain())
             }
             Self::NoJob => f.write_str("job name is required"),
             Self::NotUtf8 { name, value } => {
-                let (quoted, value) = (Quoted(name.as_bytes()), Quoted(value));
                 // The original finds this out in its consistency check, and says so about a whole metric.
                 f.write_str("pushed metrics are invalid or inconsistent with existing metrics: ")?;
-                write!(f, "collected metric \"push_time_seconds\" {{ label:{{name:{quoted} value:{value}}}}} ")?;
-                write!(f, "has a label named {quoted} whose value is not utf8: {value}")
+                write!(f, "collected metric \"push_time_seconds\" {{ label:{{name:{name} value:{value}}}}} ")?;
+                write!(f, "has a label named {name} whose value is not utf8: {value}")
             }
         }
     }
@@ -167,7 +165,7 @@ fn read_job(path: &GroupingPath<'_>, text: &mut Vec<u8>) -> Result<Pair, Groupin
     if !path.job_is_base64 {
         text.extend_from_slice(path.job);
     } else if let Err(at) = decode::base64(path.job, text) {
-        return Err(GroupingError::JobBase64 { decoded: text[value..].to_vec(), at });
+        return Err(GroupingError::JobBase64 { decoded: text[value..].into(), at });
     }
     Ok(Pair { start: 0, value, end: text.len() })
 }
@@ -183,7 +181,7 @@ fn read_rest(
     }
     // A slash stands before each component.
     if memchr::memchr_iter(b'/', rest).count() % 2 == 1 {
-        return Err(GroupingError::OddComponents { rest: rest.to_vec() });
+        return Err(GroupingError::OddComponents { rest: rest.into() });
     }
     let mut components = rest[1..].split(|byte| *byte == b'/');
     while let (Some(name), Some(value)) = (components.next(), components.next()) {
@@ -209,13 +207,13 @@ fn read_pair(name: &[u8], value: &[u8], names: Names, text: &mut Vec<u8>) -> Res
     // The original does not see a reserved name that is escaped, and cannot get rid of it later.
     let is_reserved = name.starts_with(b"__") || text[start..].starts_with(b"__");
     if is_reserved || !names.allows_label(&text[start..]) {
-        return Err(GroupingError::Name { name: name.to_vec() });
+        return Err(GroupingError::Name { name: name.into() });
     }
     let value_start = text.len();
     if !is_base64 {
         text.extend_from_slice(value);
     } else if let Err(at) = decode::base64(value, text) {
-        return Err(GroupingError::ValueBase64 { name: name.to_vec(), value: value.to_vec(), at });
+        return Err(GroupingError::ValueBase64 { name: name.into(), value: value.into(), at });
     }
     Ok(Pair { start, value: value_start, end: text.len() })
 }
@@ -248,8 +246,7 @@ fn valid(text: Vec<u8>, pairs: &[Pair]) -> Result<String, GroupingError> {
         let text = error.as_bytes();
         let broken = pairs.iter().find(|pair| str::from_utf8(pair.value(text)).is_err());
         let pair = broken.expect("names are UTF-8, so it is a value that is not");
-        let name = String::from_utf8_lossy(pair.name(text)).into_owned();
-        GroupingError::NotUtf8 { name, value: pair.value(text).to_vec() }
+        GroupingError::NotUtf8 { name: pair.name(text).into(), value: pair.value(text).into() }
     })
 }
 

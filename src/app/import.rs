@@ -7,9 +7,10 @@ use std::fmt;
 
 use crate::exposition::protobuf::{ReadError, Reader};
 use crate::exposition::wire::write_varint;
-use crate::limits::{Limit, Limits, Reached};
+use crate::limits::{LABELS_QUOTED_BYTES_MAX, Limit, Limits, Reached};
+use crate::model::cut::bounded;
 use crate::model::order;
-use crate::model::quote::Quoted;
+use crate::model::quote::{Excerpt, Plain, Quoted};
 use crate::model::sample::{FamilyIx, Kind, Metric, MetricBounds, MetricValue, WholeSink};
 use crate::model::time::Timestamp;
 use crate::persist::gob::{ForeignFamily, ForeignGroup, ForeignLabel};
@@ -24,7 +25,7 @@ pub struct ImportError {
     /// The labels of the group, as they are shown: `{job="j"}`.
     pub group: Box<str>,
     /// The name of the family; none if it is the whole group.
-    pub family: Option<Box<[u8]>>,
+    pub family: Option<Excerpt>,
     /// Why.
     pub reason: Reason,
 }
@@ -52,7 +53,7 @@ impl fmt::Display for ImportError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "group {}", self.group)?;
         if let Some(family) = &self.family {
-            write!(f, ", family {}", Quoted(family))?;
+            write!(f, ", family {family}")?;
         }
         write!(f, ": {}", self.reason)
     }
@@ -220,9 +221,15 @@ fn is_own(family: &ForeignFamily<'_>) -> bool {
     RESERVED_NAMES.iter().any(|name| name.as_bytes() == family.name)
 }
 
+/// The labels of a group, as many as a message may show.
 fn shown(labels: &[ForeignLabel<'_>]) -> Box<str> {
-    let pairs = labels.iter().map(|(name, value)| format!("{}={}", String::from_utf8_lossy(name), Quoted(value)));
-    format!("{{{}}}", pairs.collect::<Vec<_>>().join(",")).into()
+    let pairs = fmt::from_fn(|f| {
+        labels.iter().enumerate().try_for_each(|(at, (name, value))| {
+            let comma = if at == 0 { "" } else { "," };
+            write!(f, "{comma}{}={}", Plain(name), Quoted(value))
+        })
+    });
+    format!("{{{}}}", bounded(pairs, LABELS_QUOTED_BYTES_MAX)).into()
 }
 
 /// Feeds a message behind its length; `length` is working memory.

@@ -7,6 +7,8 @@ use smallvec::{SmallVec, smallvec};
 
 use super::conversion::Conversion;
 use super::query::stream::JsonBody;
+use crate::limits::ERROR_BYTES_MAX;
+use crate::model::cut::bounded;
 use crate::store::Snapshot;
 
 const PLAIN: &str = "text/plain; charset=utf-8";
@@ -69,11 +71,14 @@ impl Reply {
         Self::with_body(status, PLAIN, text.as_bytes())
     }
 
-    /// An error: the message and a line feed, with the error headers (SPEC 1.4).
+    /// An error: the message and a line feed, with the error headers (SPEC 1.4). Messages are short by themselves; one
+    /// that is not is cut.
     #[inline(never)]
     pub fn error(status: u16, message: &dyn fmt::Display) -> Self {
         let headers = smallvec![("X-Content-Type-Options", Cow::Borrowed("nosniff"))];
-        Self { headers, ..Self::with_body(status, PLAIN, format!("{message}\n").into_bytes()) }
+        let mut text = bounded(message, ERROR_BYTES_MAX - 1);
+        text.push('\n');
+        Self { headers, ..Self::with_body(status, PLAIN, text.into_bytes()) }
     }
 
     /// The same with one more header.
@@ -81,5 +86,22 @@ impl Reply {
     pub fn header(mut self, name: &'static str, value: impl Into<Cow<'static, str>>) -> Self {
         self.headers.push((name, value.into()));
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_are_bounded() {
+        let check = |message: &str, expected: &str| {
+            let ReplyBody::Bytes(body) = Reply::error(400, &message).body else { panic!("an error has a text") };
+            assert_eq!(str::from_utf8(&body), Ok(expected));
+        };
+        check("job name is required", "job name is required\n");
+        let fits = "x".repeat(ERROR_BYTES_MAX - 1);
+        check(&fits, &format!("{fits}\n"));
+        check(&format!("{fits}x"), &format!("{}...\n", &fits[3..]));
     }
 }

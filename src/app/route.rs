@@ -16,6 +16,8 @@ mod target;
 use target::{Escapes, Target};
 pub(crate) use target::{decode as percent_decode, write_html};
 
+use crate::limits::QUOTE_BYTES_MAX;
+
 /// What is to be done with a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decision<'s> {
@@ -122,12 +124,16 @@ impl<'s> GroupingPath<'s> {
     }
 }
 
-/// The body of a redirect that answers a GET (SPEC 1.4).
+/// The body of a redirect that answers a GET (SPEC 1.4): a link, or where that would be longer than a quote may be, its
+/// words alone. Clients go where the `Location` header says.
 pub fn redirect_body(status: u16, location: &str) -> String {
+    let words = if status == 301 { "Moved Permanently" } else { "Temporary Redirect" };
+    if location.len() > QUOTE_BYTES_MAX {
+        return format!("{words}.\n\n");
+    }
     let mut body = String::from("<a href=\"");
     write_html(&mut body, location);
-    body.push_str(if status == 301 { "\">Moved Permanently</a>.\n\n" } else { "\">Temporary Redirect</a>.\n\n" });
-    body
+    body + "\">" + words + "</a>.\n\n"
 }
 
 /// The routes of one configuration.

@@ -3,6 +3,7 @@
 //! Computes no hash.
 
 use super::ConfigError;
+use crate::model::quote::Literal;
 
 /// bcrypt's own alphabet for base64.
 const ALPHABET: &[u8; 64] = b"./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
@@ -51,7 +52,7 @@ impl BcryptHash {
         };
         let cost = match cost.as_bytes() {
             [tens @ b'0'..=b'9', ones @ b'0'..=b'9'] => u32::from(tens - b'0') * 10 + u32::from(ones - b'0'),
-            _ => return error(format!("cost {cost:?} has to be two digits")),
+            _ => return error(format!("cost {} has to be two digits", Literal(cost))),
         };
         if !(COST_MIN..=COST_MAX).contains(&cost) {
             return error(format!("cost {cost} is outside allowed inclusive range {COST_MIN}..{COST_MAX}"));

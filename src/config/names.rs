@@ -4,6 +4,7 @@
 //! refused with words of its own, so that nobody believes the name was mistyped.
 
 use super::ConfigError;
+use crate::model::quote::Plain;
 
 /// A version of TLS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -50,7 +51,7 @@ pub fn version(name: &str) -> Result<Version, ConfigError> {
         "TLS12" => Ok(Version::Tls12),
         "TLS13" => Ok(Version::Tls13),
         "TLS10" | "TLS11" => Err(error(format!("TLS version {name} is not supported: there are TLS12 and TLS13"))),
-        _ => Err(error(format!("unknown TLS version: {name}"))),
+        _ => Err(error(format!("unknown TLS version: {}", Plain(name.as_bytes())))),
     }
 }
 
@@ -68,7 +69,7 @@ pub fn suite(name: &str) -> Result<Option<&'static str>, ConfigError> {
     Err(error(if SUITES_MISSING.contains(&name) {
         format!("cipher {name} is not supported: there are suites with GCM and ChaCha20-Poly1305 only")
     } else {
-        format!("unknown cipher: {name}")
+        format!("unknown cipher: {}", Plain(name.as_bytes()))
     }))
 }
 
@@ -82,7 +83,7 @@ pub fn curve(name: &str) -> Result<&'static str, ConfigError> {
         None if name == "CurveP521" => {
             Err(error(format!("curve {name} is not supported: there are {}", CURVES.join(", "))))
         }
-        None => Err(error(format!("unknown curve: {name}"))),
+        None => Err(error(format!("unknown curve: {}", Plain(name.as_bytes())))),
     }
 }
 

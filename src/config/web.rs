@@ -10,7 +10,7 @@ use super::yaml::{self, Node, Pair};
 use super::{ConfigError, file_error};
 use crate::cli::duration::GoDuration;
 use crate::limits::CONFIG_BYTES_MAX;
-use crate::model::quote::Quoted;
+use crate::model::quote::{Plain, Quoted};
 
 /// Everything that the file says. The default is what an empty one says: no TLS, everybody is let in.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -140,6 +140,7 @@ fn fields(
 ) -> Result<(), ConfigError> {
     for Pair { key, line, value } in node.map(section)? {
         if !take(key, value)? {
+            let key = Plain(key.as_bytes());
             return Err(ConfigError(format!("yaml: line {line}: field {key} not found in {section}")));
         }
     }
@@ -323,7 +324,7 @@ fn client_auth(name: &str) -> Result<Option<ClientAuth>, ConfigError> {
         "RequireAnyClientCert" | "RequireClientCert" => ClientAuth::RequireAny,
         "VerifyClientCertIfGiven" => ClientAuth::VerifyIfGiven,
         "RequireAndVerifyClientCert" => ClientAuth::RequireAndVerify,
-        _ => return Err(ConfigError(format!("invalid ClientAuth: {name}"))),
+        _ => return Err(ConfigError(format!("invalid ClientAuth: {}", Plain(name.as_bytes())))),
     }))
 }
 

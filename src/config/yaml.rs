@@ -9,6 +9,7 @@ use pushgateway_yaml::{Event, Events, ScalarStyle};
 
 use super::ConfigError;
 use crate::limits::CONFIG_DEPTH_MAX;
+use crate::model::quote::Literal;
 
 /// A part of a document.
 #[derive(Debug, PartialEq)]
@@ -191,7 +192,7 @@ impl Node {
         for (name, value) in pairs {
             let text = name.text(key)?;
             if let Some(line) = seen.insert(text, name.line) {
-                return Err(at(name.line, &format!("key {text:?} is already set in line {line}")));
+                return Err(at(name.line, &format!("key {} is already set in line {line}", Literal(text))));
             }
             texts.push(Pair { key: text, line: name.line, value });
         }

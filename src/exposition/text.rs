@@ -17,7 +17,7 @@ mod shape;
 #[cfg(test)]
 mod tests;
 
-pub use error::{ParseError, QuotedPart, Reason, Token};
+pub use error::{ParseError, QuotedPart, Reason};
 
 use crate::limits::{LINE_BYTES_MAX, PARSER_RETAINED_BYTES_MAX, SHAPE_BYTES_MAX};
 use crate::model::name::Names;

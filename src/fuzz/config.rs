@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::check_error;
 use crate::config::web::{ClientAuth, WebConfig};
 use crate::limits::CONFIG_BYTES_MAX;
 
@@ -27,10 +28,7 @@ pub fn web_config(data: &[u8]) {
     }
     match WebConfig::parse(text, Path::new("/folder")) {
         Ok(config) => check(&config),
-        Err(error) => {
-            let message = error.to_string();
-            assert!(!message.is_empty() && message.len() < 400 + 12 * text.len(), "{message}");
-        }
+        Err(error) => check_error(error, 3),
     }
 }
 

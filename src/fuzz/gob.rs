@@ -2,6 +2,7 @@
 //! or says why not.
 
 use crate::app::import::Importer;
+use crate::limits::ERROR_BYTES_MAX;
 use crate::persist::gob::write::{self, Sender};
 use crate::persist::gob::{looks_like, naive, read};
 use crate::store::Store;
@@ -29,6 +30,10 @@ fn check(file: &[u8], sender: Sender) {
     let mut store = Store::new();
     let errors = Importer::default().import_all(&mut store, &groups);
     store.verify();
+    for error in &errors {
+        // The labels of the group and the name of the family, and what a refusal may be.
+        assert!(error.to_string().len() <= 2 * ERROR_BYTES_MAX, "{}", file.escape_ascii());
+    }
     assert!(store.audit().is_empty(), "{}", file.escape_ascii());
     assert!(!errors.is_empty() || store.group_count() == groups.len(), "{}", file.escape_ascii());
     assert_eq!(read(&write::file(&groups, sender)), Ok(groups), "{sender:?}: {}", file.escape_ascii());

@@ -2,8 +2,10 @@
 
 use std::fmt::Write as _;
 
+use super::check_error;
 use crate::app::grouping::{self, GroupingError, GroupingLabels};
 use crate::app::route::{Decision, Endpoint, GroupingPath, Router, redirect_body};
+use crate::limits::QUOTE_BYTES_MAX;
 use crate::model::name::Names;
 
 /// A redirect may lead to another (cleaning, then case, then a lost API prefix), but soon to an end.
@@ -44,15 +46,24 @@ fn check_location(status: u16, location: &str) {
     assert!(!path.contains(['"', '<', '>', '\\']), "{location}");
     let body = redirect_body(status, location);
     let link = body.split('"').nth(1).unwrap_or_default();
-    assert!(!link.contains(['<', '>', '\'']) && body.matches('"').count() == 2, "{body}");
+    let quotes = if location.len() > QUOTE_BYTES_MAX { 0 } else { 2 };
+    assert!(!link.contains(['<', '>', '\'']) && body.matches('"').count() == quotes, "{body}");
+    check_error(body, 1);
 }
 
 fn check_key(path: &GroupingPath<'_>, names: Names) {
     let mut labels = GroupingLabels::default();
     match grouping::parse(path, names, &mut labels) {
         Ok(()) => check_labels(&labels, names),
-        Err(GroupingError::NotUtf8 { value, .. }) => assert!(str::from_utf8(&value).is_err()),
-        Err(error) => assert!(!error.to_string().is_empty() && labels.is_empty()),
+        Err(error) => {
+            if let GroupingError::NotUtf8 { value, .. } = &error {
+                let is_cut = path.job.len() + path.rest.len() > QUOTE_BYTES_MAX;
+                assert!(is_cut || str::from_utf8(value.start()).is_err());
+            }
+            // One names a label twice, and its value twice.
+            check_error(error, 4);
+            assert!(labels.is_empty());
+        }
     }
 }
 
@@ -166,6 +177,28 @@ mod tests {
                 data.extend_from_slice(random.pick(&PIECES).as_bytes());
             }
             grouping_key(&data);
+        }
+    }
+
+    /// Paths that are refused or redirected, with something long in them.
+    #[test]
+    fn long_targets() {
+        for unit in ["x", "%01", "%ff", "%C3%A9", "&", "%22", "//"] {
+            let long = unit.repeat(2 * QUOTE_BYTES_MAX);
+            for target in [
+                format!("/metrics/job/j/{long}"),
+                format!("/metrics/job/j/-{long}/v"),
+                format!("/metrics/job/j/a@base64/{long}!"),
+                format!("/metrics/job@base64/{}{long}!", "eHh4".repeat(QUOTE_BYTES_MAX)),
+                format!("/metrics/job/j/a/{long}%ff"),
+                format!("/metrics//job/{long}"),
+                format!("/METRICS/job/{long}/"),
+                format!("/status/?{long}"),
+            ] {
+                for choice in 0..64 {
+                    grouping_key(&[&[choice], target.as_bytes()].concat());
+                }
+            }
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Fuzz body of the protobuf reader: it tells its sink what the naive one does, wherever the body is cut into pieces.
 
+use super::check_error;
 use crate::exposition::protobuf::Reader;
 use crate::exposition::protobuf::naive;
 
@@ -14,6 +15,9 @@ pub fn protobuf_reader(data: &[u8]) {
     for lens in [vec![data.len()], vec![1; data.len()], from_data] {
         let (events, failure) = naive::fast_read(&mut reader, data, lens.iter().copied());
         let shown = data.escape_ascii();
+        if let Some(error) = &failure {
+            check_error(error, 1);
+        }
         match (&expected.1, &failure) {
             (Some(wanted), Some(found)) if wanted == found => {}
             (Some(wanted), Some(found)) if wanted == "family" && found.starts_with("metric family") => {}
@@ -33,6 +37,7 @@ pub fn protobuf_reader(data: &[u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::QUOTE_BYTES_MAX;
     use crate::random::Random;
 
     fn varint(out: &mut Vec<u8>, mut value: u64) {
@@ -125,5 +130,14 @@ mod tests {
         check(b"\x0b\x0a\x01m\x18\x04\x22\x04\x3a\x02\x28\x69", "");
         let spans = b"\x13\x0a\x01m\x18\x04\x22\x0c\x3a\x0a\x62\x04\x08\x00\x10\x03\x6a\x02\x02\x00";
         check(spans, "metric family \"m\": native histogram with impossible spans");
+        let name = [1; QUOTE_BYTES_MAX + 100];
+        let mut family = b"\x0a".to_vec();
+        varint(&mut family, name.len() as u64);
+        family.extend_from_slice(&[&name[..], b"\x18\x09"].concat());
+        let mut body = Vec::new();
+        varint(&mut body, family.len() as u64);
+        body.extend_from_slice(&family);
+        let quote = format!("\"{}\"...(100 bytes)", "\\x01".repeat(QUOTE_BYTES_MAX));
+        check(&body, &format!("metric family {quote}: unknown type 9"));
     }
 }

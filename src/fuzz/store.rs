@@ -1,5 +1,6 @@
 //! Store operations: any run of pushes, deletes and wipes leaves the store as its oracle says.
 
+use crate::limits::QUOTE_BYTES_MAX;
 use crate::model::sample::Kind;
 use crate::store::naive::{Labels, Push, PushedFamily, Step, Twins};
 
@@ -9,6 +10,11 @@ const STEPS_MAX: usize = 64;
 const NAMES: [&str; 8] = ["a", "h", "h_count", "h_bucket", "s", "s_sum", "m_own", "push_time_seconds"];
 const LABELS: [&str; 6] = ["instance", "x", "y", "le", "quantile", "__r"];
 const VALUES: [&str; 4] = ["", "1", "q\"\\\n", "é\0"];
+/// A value that is too long to be quoted, in bytes that take four when they are.
+const LONG: &str = match str::from_utf8(&[1; 2 * QUOTE_BYTES_MAX]) {
+    Ok(long) => long,
+    Err(_) => panic!("it is ASCII"),
+};
 const KINDS: [Kind; 6] =
     [Kind::Gauge, Kind::Counter, Kind::Untyped, Kind::Histogram, Kind::Summary, Kind::GaugeHistogram];
 
@@ -78,7 +84,14 @@ impl Input<'_> {
     fn labels(&mut self, names: &[&str]) -> Labels {
         let present = self.byte();
         let chosen = names.iter().enumerate().filter(|(at, _)| present >> at & 1 == 1);
-        chosen.map(|(_, name)| ((*name).to_owned(), self.pick(&VALUES).to_owned())).collect()
+        chosen.map(|(_, name)| ((*name).to_owned(), self.value().to_owned())).collect()
+    }
+
+    fn value(&mut self) -> &'static str {
+        match self.byte() {
+            252..=255 => LONG,
+            byte => VALUES[usize::from(byte) % VALUES.len()],
+        }
     }
 
     fn families(&mut self) -> Vec<PushedFamily> {

@@ -1,5 +1,6 @@
 //! Fuzz body of the text parser: it tells its sink what the naive one does, wherever the body is cut into pieces.
 
+use super::check_error;
 use crate::exposition::text::Parser;
 use crate::exposition::text::naive;
 use crate::model::name::Names;
@@ -13,6 +14,9 @@ pub fn text_parser(data: &[u8]) {
     let mut parser = Parser::new();
     for names in [Names::Classic, Names::Utf8] {
         let expected = naive::parse(data, names);
+        if let (_, Err(error)) = &expected {
+            check_error(error, 1);
+        }
         let lens_from_data = data.iter().map(|byte| usize::from(*byte % 16));
         for lens in [vec![data.len()], vec![1; data.len()], lens_from_data.collect()] {
             let outcome = naive::fast_parse(&mut parser, data, names, &lens);

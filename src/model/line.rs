@@ -4,6 +4,8 @@
 
 use memchr::{memchr, memchr2, memrchr};
 
+const CLOSED: &str = "quotes of finished lines are closed";
+
 /// One finished sample line, taken apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Line<'a> {
@@ -26,7 +28,7 @@ impl<'a> Line<'a> {
         };
         let (name, labels) = match series.strip_prefix("{\"") {
             Some(quoted) => {
-                let end = quoted_len(quoted.as_bytes());
+                let end = quoted_len(quoted.as_bytes()).expect(CLOSED);
                 let labels = &quoted[end + 1..];
                 (&quoted[..end], labels.strip_prefix(',').unwrap_or(labels))
             }
@@ -56,7 +58,7 @@ impl<'a> Header<'a> {
         };
         let (name, rest) = match text.strip_prefix(b"\"") {
             Some(quoted) => {
-                let end = quoted_len(quoted);
+                let end = quoted_len(quoted).expect(CLOSED);
                 (&quoted[..end], &quoted[end + 2..])
             }
             None => {
@@ -68,38 +70,58 @@ impl<'a> Header<'a> {
     }
 }
 
-/// Splits a label set as written into (name, escaped value) pairs; the names are without quotes, escaped.
+/// The label set and the value of a finished line, of which nothing but the ends is looked at. It is without its LF.
+pub fn labels_and_value(line: &[u8]) -> (&[u8], &[u8]) {
+    let Some(blank) = memrchr(b' ', line) else { return (b"", b"") };
+    let (series, value) = (&line[..blank], &line[blank + 1..]);
+    let Some(series) = series.strip_suffix(b"}") else { return (b"", value) };
+    let labels = match series.strip_prefix(b"{\"") {
+        Some(quoted) => {
+            let behind = quoted_len(quoted).map_or(&b""[..], |end| &quoted[end + 1..]);
+            behind.strip_prefix(b",").unwrap_or(behind)
+        }
+        None => memchr(b'{', series).map_or(&b""[..], |open| &series[open + 1..]),
+    };
+    (labels, value)
+}
+
+/// Splits a label set as written into (name, escaped value) pairs; the names are without quotes, escaped. Where the set
+/// was cut, the last pair has what is left of its name and value.
 pub fn label_pairs(labels: &str) -> impl Iterator<Item = (&str, &str)> + Clone {
     let mut rest = labels;
     std::iter::from_fn(move || {
         if rest.is_empty() {
             return None;
         }
-        let name;
-        if let Some(quoted) = rest.strip_prefix('"') {
-            let end = quoted_len(quoted.as_bytes());
-            (name, rest) = (&quoted[..end], &quoted[end + 2..]);
-        } else {
-            let end = memchr(b'=', rest.as_bytes()).expect("a finished label has a value");
-            (name, rest) = (&rest[..end], &rest[end + 1..]);
-        }
-        let quoted = &rest[1..];
-        let end = quoted_len(quoted.as_bytes());
-        rest = &quoted[end + 1..];
-        rest = rest.strip_prefix(',').unwrap_or(rest);
-        Some((name, &quoted[..end]))
+        let (name, behind) = match rest.strip_prefix('"') {
+            Some(quoted) => split(quoted, quoted_len(quoted.as_bytes()), "\"=".len()),
+            None => split(rest, memchr(b'=', rest.as_bytes()), "=".len()),
+        };
+        let quoted = behind.get(1..).unwrap_or_default();
+        let (value, behind) = split(quoted, quoted_len(quoted.as_bytes()), "\"".len());
+        rest = behind.strip_prefix(',').unwrap_or(behind);
+        Some((name, value))
     })
 }
 
-/// The length of escaped text up to the quote that ends it.
-fn quoted_len(bytes: &[u8]) -> usize {
+/// What stands before `end` and what stands `skipped` bytes after it; all of the text and nothing if it has no end.
+#[inline]
+fn split(text: &str, end: Option<usize>, skipped: usize) -> (&str, &str) {
+    match end {
+        Some(end) => (&text[..end], text.get(end + skipped..).unwrap_or_default()),
+        None => (text, ""),
+    }
+}
+
+/// The length of escaped text up to the quote that ends it, if it is there.
+fn quoted_len(bytes: &[u8]) -> Option<usize> {
     let mut at = 0;
     loop {
-        let found = memchr2(b'"', b'\\', &bytes[at..]).expect("quotes of finished lines are closed");
-        if bytes[at + found] == b'"' {
-            return at + found;
+        let found = at + memchr2(b'"', b'\\', bytes.get(at..)?)?;
+        if bytes[found] == b'"' {
+            return Some(found);
         }
-        at += found + 2;
+        at = found + 2;
     }
 }
 
@@ -111,6 +133,7 @@ mod tests {
     fn lines_come_apart() {
         let check = |line: &str, name: &str, labels: &str, value: &str| {
             assert_eq!(Line::parse(line.as_bytes()), Line { name, labels, value });
+            assert_eq!(labels_and_value(line.as_bytes()), (labels.as_bytes(), value.as_bytes()));
         };
         check("a 1", "a", "", "1");
         check(r#"a{b="} 1"} NaN"#, "a", r#"b="} 1""#, "NaN");
@@ -127,6 +150,27 @@ mod tests {
         check(r#"a="b",c="""#, &[("a", "b"), ("c", "")]);
         check(r#"a="\",=\\",c="d""#, &[("a", r#"\",=\\"#), ("c", "d")]);
         check(r#""a.b"="c","x\"y"="z""#, &[("a.b", "c"), (r#"x\"y"#, "z")]);
+    }
+
+    #[test]
+    fn label_sets_that_are_cut_come_apart_up_to_there() {
+        let check = |labels: &str, expected: &[(&str, &str)]| {
+            assert_eq!(label_pairs(labels).collect::<Vec<_>>(), expected, "{labels}");
+        };
+        let whole = r#"a="b","x.y"="c\"d""#;
+        check(whole, &[("a", "b"), ("x.y", r#"c\"d"#)]);
+        check(r#"a="b","x.y"="c\""#, &[("a", "b"), ("x.y", r#"c\""#)]);
+        check(r#"a="b","x.y"="c\"#, &[("a", "b"), ("x.y", r"c\")]);
+        check(r#"a="b","x.y"=""#, &[("a", "b"), ("x.y", "")]);
+        check(r#"a="b","x.y"="#, &[("a", "b"), ("x.y", "")]);
+        check(r#"a="b","x.y""#, &[("a", "b"), ("x.y", "")]);
+        check(r#"a="b","x.y"#, &[("a", "b"), ("x.y", "")]);
+        check(r#"a="b",""#, &[("a", "b"), ("", "")]);
+        check(r#"a="b","#, &[("a", "b")]);
+        check("a", &[("a", "")]);
+        for end in 0..whole.len() {
+            assert!(label_pairs(&whole[..end]).count() <= 2);
+        }
     }
 
     #[test]

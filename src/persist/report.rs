@@ -1,9 +1,13 @@
 //! What the helper thread tells the loop, and how it wakes it.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use super::batch::Batch;
 use super::record::RecordError;
+use crate::limits::LABELS_QUOTED_BYTES_MAX;
+use crate::model::cut::bounded;
+use crate::model::quote::{Literal, Plain};
 use crate::store::GroupKey;
 
 /// Wakes the loop, from the helper thread.
@@ -57,11 +61,38 @@ pub enum Report {
 /// The message about a record that cannot be read.
 pub fn bad_record(key: &[u8], error: RecordError) -> String {
     let labels = GroupKey::from_bytes(key).map(|key| {
-        let labels: Vec<_> = key.labels().map(|(name, value)| format!("{name}={value:?}")).collect();
-        labels.join(",")
+        let pairs = fmt::from_fn(|f| {
+            key.labels().enumerate().try_for_each(|(at, (name, value))| {
+                let comma = if at == 0 { "" } else { "," };
+                write!(f, "{comma}{}={}", Plain(name.as_bytes()), Literal(&value))
+            })
+        });
+        bounded(pairs, LABELS_QUOTED_BYTES_MAX)
     });
     match labels {
         Some(labels) => format!("the group {{{labels}}} cannot be read: {error}"),
         None => format!("a group cannot be read: {error}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_are_named_by_their_labels() {
+        let check = |labels: &[(&str, &str)], expected: &str| {
+            let key = GroupKey::new(labels.iter().copied());
+            let text = bad_record(key.as_bytes(), RecordError::Damaged);
+            let why = "cannot be read: the checksum or form of a record does not hold";
+            assert_eq!(text, format!("the group {{{expected}}} {why}"));
+        };
+        check(&[("a", "x\"y"), ("job", "j")], r#"a="x\"y",job="j""#);
+        let long = "x".repeat(LABELS_QUOTED_BYTES_MAX);
+        check(&[("a", &long), ("job", "j")], &format!("a=\"{}\"...(3072 bytes),job=\"j\"", &long[..1024]));
+        let names: Vec<_> = (0..10_000).map(|at| format!("l{at:05}")).collect();
+        let labels: Vec<_> = names.iter().map(|name| (name.as_str(), "v")).collect();
+        let shown: String = names.iter().map(|name| format!("{name}=\"v\",")).collect();
+        check(&labels, &format!("{}...", &shown[..LABELS_QUOTED_BYTES_MAX - 3]));
     }
 }

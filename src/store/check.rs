@@ -270,18 +270,18 @@ impl<'a> Check<'a> {
         let (kind, name) = (self.staged.pushed(ix).kind(), self.staged.name(ix));
         let Some(own) = family.own else {
             if self.is_wrong_kind(resolved) && self.staged.pushed(ix).is_empty() {
-                problems.add(Problem::own_kind(name, kind, family.kind));
+                problems.add_with(|| Problem::own_kind(name, kind, family.kind));
             }
             return !self.is_wrong_kind(resolved);
         };
         let help = self.staged.help(ix).unwrap_or_default();
         let own_help = family.help.as_ref().map_or(&[][..], Help::text);
         if kind != family.kind {
-            problems.add(Problem::own_kind(name, kind, family.kind));
+            problems.add_with(|| Problem::own_kind(name, kind, family.kind));
             return false;
         }
         if own.demands_help && help != own_help {
-            problems.add(Problem::own_help(name, help, own_help));
+            problems.add_with(|| Problem::own_help(name, help, own_help));
             return false;
         }
         true
@@ -314,7 +314,7 @@ impl<'a> Check<'a> {
             if let Some(whole_kind) = self.kind_after(whole)
                 && claims(whole_kind).contains(&suffix)
             {
-                problems.add(Problem::part_collides(name, whole_kind, whole));
+                problems.add_with(|| Problem::part_collides(name, whole_kind, whole));
                 return false;
             }
         }
@@ -324,7 +324,7 @@ impl<'a> Check<'a> {
             part.push_str(suffix);
             // A part in the same push reports the collision itself.
             if self.kind_after(part).is_some() && !self.is_pushed(part) {
-                problems.add(Problem::whole_collides(name, part));
+                problems.add_with(|| Problem::whole_collides(name, part));
                 return false;
             }
         }

@@ -95,6 +95,11 @@ impl Overlay {
         self.has_quoted_names
     }
 
+    /// A part of its text.
+    pub fn text(&self, part: Range<usize>) -> &[u8] {
+        &self.text[part]
+    }
+
     /// An upper bound of what the overlay adds to a label set, bytes.
     pub fn len(&self) -> usize {
         self.text.len()
@@ -124,7 +129,7 @@ impl Overlay {
     pub fn write_merged(&self, out: &mut Vec<u8>, labels: &[Label<'_>]) -> bool {
         let mut has_quoted_names = false;
         let sorted = sorted_by_name(labels);
-        let behind = self.merge(&sorted, |before, label, gives_way| {
+        let behind = self.merge(&sorted, name_bytes, |before, label, gives_way| {
             out.extend_from_slice(&self.text[before]);
             if !gives_way {
                 has_quoted_names |= write_label(out, label);
@@ -167,7 +172,7 @@ impl Overlay {
         let mut steps = std::mem::take(&mut self.steps);
         steps.clear();
         let mut at = 0;
-        self.behind = self.merge(labels, |before, _, gives_way| {
+        self.behind = self.merge(labels, name_bytes, |before, _, gives_way| {
             match steps.last_mut() {
                 Some(Step { labels, .. }) if before.is_empty() && labels.end == at => labels.end += 1,
                 _ => steps.push(Step { before, labels: at..at + usize::from(!gives_way) }),
@@ -201,13 +206,18 @@ impl Overlay {
     /// Walks over labels sorted by name. `visit` gets what the overlay has in front of each, as a range of its text, the label,
     /// and whether it gives way to the overlay's own, which is the end of that range then. Where begins what the overlay has
     /// behind them all.
-    fn merge(&self, labels: &[Label<'_>], mut visit: impl FnMut(Range<usize>, &Label<'_>, bool)) -> usize {
+    pub fn merge<L>(
+        &self,
+        labels: &[L],
+        name_of: impl Fn(&L) -> &[u8],
+        mut visit: impl FnMut(Range<usize>, &L, bool),
+    ) -> usize {
         let mut next = 0;
         for label in labels {
             let start = self.text_start(next);
             let mut order = Ordering::Greater;
             while next < self.labels.len() {
-                order = self.name(next).cmp(label.name.as_bytes());
+                order = self.name(next).cmp(name_of(label));
                 if order != Ordering::Less {
                     break;
                 }
@@ -226,8 +236,12 @@ fn are_sorted(labels: &[Label<'_>]) -> bool {
     labels.windows(2).all(|pair| pair[0].name < pair[1].name)
 }
 
+fn name_bytes<'a>(label: &'a Label<'_>) -> &'a [u8] {
+    label.name.as_bytes()
+}
+
 /// Takes away the comma behind the last label.
-fn drop_comma(out: &mut Vec<u8>) {
+pub fn drop_comma(out: &mut Vec<u8>) {
     if out.last() == Some(&b',') {
         out.pop();
     }

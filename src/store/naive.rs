@@ -11,7 +11,7 @@ use std::rc::Rc;
 use super::audit::naive::Watches;
 use super::staged::RESERVED_NAMES;
 use super::{Deflater, GroupKey, GroupSnapshot, Member, Mode, PageText, Refusal, Snapshot, Staged, Store, Usage};
-use crate::limits::{Limit, Limits, Reached};
+use crate::limits::{ERROR_BYTES_MAX, Limit, Limits, Reached};
 use crate::model::sample::{BodyShape, Kind, Repeat};
 use crate::model::time::Timestamp;
 
@@ -342,6 +342,9 @@ impl Twins {
     }
 
     fn judge(&mut self, push: &Push, outcome: &Result<(), Refusal>, at: Timestamp) {
+        if let Err(refusal) = outcome {
+            assert!(refusal.to_string().len() <= ERROR_BYTES_MAX, "{push:?}");
+        }
         let verdict = self.verdict(&self.state, push, at);
         assert!(verdict.is_met(outcome), "{outcome:?}, wanted {verdict:?}: {push:?} on {:?}", self.state);
         match verdict {

@@ -1,9 +1,10 @@
 //! Why pushes are refused, and the texts of that.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 
 use super::problem::Problems;
 use crate::limits::{FAILURE_REASON_BYTES_MAX, Reached};
+use crate::model::cut::bounded;
 
 /// Why a push was refused (SPEC 5.4). Shown as the answer's text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,7 +34,7 @@ impl std::error::Error for Refusal {}
 
 impl Refusal {
     /// What is wrong, without the words that all refusals begin with.
-    fn detail(&self) -> &dyn fmt::Display {
+    pub fn detail(&self) -> &dyn fmt::Display {
         match self {
             Refusal::NoRoom(reached) => reached,
             Refusal::Timestamps => &"pushed metrics must not have timestamps",
@@ -43,20 +44,6 @@ impl Refusal {
 
     /// The same, as short as a group keeps it.
     pub(super) fn reason(&self) -> Box<str> {
-        let mut reason = Short(String::new());
-        // The only error is that the rest does not fit, which is what the bound is for.
-        let _ = write!(reason, "{}", self.detail());
-        reason.0.into_boxed_str()
-    }
-}
-
-/// Takes the beginning of a text: [`FAILURE_REASON_BYTES_MAX`] of it, whole characters.
-struct Short(String);
-
-impl fmt::Write for Short {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        let room = FAILURE_REASON_BYTES_MAX - self.0.len();
-        self.0.push_str(&text[..text.floor_char_boundary(room)]);
-        if text.len() > room { Err(fmt::Error) } else { Ok(()) }
+        bounded(self.detail(), FAILURE_REASON_BYTES_MAX).into_boxed_str()
     }
 }

@@ -16,7 +16,7 @@ use super::entry::EntryText;
 use super::hashes::Hashes;
 use super::key::GroupKey;
 use super::line::Overlay;
-use super::problem::{Problem, Problems};
+use super::problem::{LabelsStart, Problem, Problems};
 use crate::limits::{OUTLINE_SHARED_FAMILIES_MAX, SEALED_LINES_PER_STEP, STAGING_KEPT_BYTES_MAX};
 use crate::model::number::{self, Number};
 use crate::model::sample::{BodyShape, FamilyIx, Kind, Part, Sample, Sink};
@@ -277,7 +277,7 @@ impl Staged {
         if sample.labels.iter().any(|label| label.name.starts_with("__")) {
             let (name, kind) = (lines.name(sample.family), lines.family(sample.family).kind());
             let line = lines.current(sample.family, start);
-            self.problems.add(Problem::reserved_labels(name, kind, line, sample.labels));
+            self.problems.add_with(|| Problem::reserved_labels(name, kind, line, sample.labels));
         }
         if sample.value == 0.0 && sample.value.is_sign_negative() {
             self.lines.note(sample.family, Remark::NegativeZero);
@@ -290,8 +290,8 @@ impl Staged {
         let kind = self.pushed(family).kind;
         let word = if kind == Kind::Summary { "quantile" } else { "le" };
         if self.overlay.has(word) {
-            let problem = Problem::explicit_label(self.name(family), kind, labels, word);
-            self.problems.add(problem);
+            let (name, labels) = (self.lines.name(family), LabelsStart::of(labels, 0));
+            self.problems.add_with(|| Problem::explicit_label(name, kind, labels, word));
         }
     }
 }
@@ -334,9 +334,9 @@ impl Sink for Staged {
         family.metrics += u32::from(is_new);
         self.has_quoted_labels |= self.compounds.has_quoted_labels();
         if is_new && sample.labels.iter().any(|label| label.name.starts_with("__")) {
-            let kind = family.kind;
-            let line = self.compounds.last_labels().to_vec();
-            self.problems.add(Problem::reserved_labels(self.lines.name(sample.family), kind, &line, sample.labels));
+            let (name, kind) = (self.lines.name(sample.family), self.lines.kind(sample.family));
+            let labels = self.compounds.last_labels();
+            self.problems.add_with(|| Problem::reserved_labels(name, kind, labels, sample.labels));
         }
     }
 }

@@ -4,9 +4,11 @@
 use smallvec::SmallVec;
 
 use super::compound::{LINES_ADDED, Parts, line_bytes_max};
-use super::line::Overlay;
-use super::problem::Problem;
+use super::line::{Overlay, drop_comma, write_label};
+use super::problem::{LabelsStart, Problem};
 use super::staged::Staged;
+use crate::limits::LABELS_QUOTED_BYTES_MAX;
+use crate::model::cut::Start;
 use crate::model::escape::write_label_value;
 use crate::model::order;
 use crate::model::sample::{
@@ -51,12 +53,6 @@ impl WholeSink for Staged {
         }
         let family = self.pushed(metric.family);
         let (kind, name) = (family.kind(), self.lines.name(metric.family));
-        if metric.value == MetricValue::Misfit {
-            let overlay = &self.overlay;
-            self.problems.add_with(|| Problem::misfit(name, kind, &shown_labels(overlay, metric.labels)));
-            self.has_unwritable = true;
-            return;
-        }
         let mut sorted: SmallVec<[RawLabel<'_>; 16]> = SmallVec::new();
         let mut raw = metric.labels;
         if !raw.is_sorted_by(|left, right| left.name < right.name) {
@@ -64,12 +60,18 @@ impl WholeSink for Staged {
             order::sort_by_key(&mut sorted, |label| label.name);
             raw = &sorted;
         }
+        if metric.value == MetricValue::Misfit {
+            let overlay = &self.overlay;
+            self.problems.add_with(|| Problem::misfit(name, kind, shown_labels(overlay, raw).start()));
+            self.has_unwritable = true;
+            return;
+        }
         let mut escaped = std::mem::take(&mut self.escaped);
         match plain_labels(raw, kind, &self.overlay, &mut escaped) {
             Ok(labels) => self.write_metric(&metric, &labels),
             Err(fault) => {
                 let overlay = &self.overlay;
-                self.problems.add_with(|| problem(fault, name, kind, &shown_labels(overlay, metric.labels)));
+                self.problems.add_with(|| problem(fault, name, kind, &shown_labels(overlay, raw)));
                 self.has_unwritable = true;
             }
         }
@@ -204,27 +206,134 @@ fn bound_label(kind: Kind) -> Option<&'static str> {
     }
 }
 
-/// The label set of a faulty metric, as far as it can be written.
-fn shown_labels(overlay: &Overlay, raw: &[RawLabel<'_>]) -> Vec<u8> {
-    let texts: Vec<_> = raw
-        .iter()
-        .map(|label| {
-            let mut value = Vec::new();
-            write_label_value(&mut value, &String::from_utf8_lossy(label.value));
-            (String::from_utf8_lossy(label.name), String::from_utf8(value).expect("escaped text is text"))
-        })
-        .collect();
-    let labels: Vec<_> = texts.iter().map(|(name, value)| Label { name, value }).collect();
-    let mut out = Vec::new();
-    overlay.write_merged(&mut out, &labels);
-    out
+/// The label set of a faulty metric as far as it can be written, and no more of it than a message may show; `raw` is
+/// sorted by name.
+fn shown_labels(overlay: &Overlay, raw: &[RawLabel<'_>]) -> ShownLabels {
+    let mut shown = ShownLabels::default();
+    let behind = overlay.merge(
+        raw,
+        |label| label.name,
+        |before, label, gives_way| {
+            shown.add(overlay.text(before));
+            if !gives_way {
+                shown.add_label(label);
+            }
+        },
+    );
+    shown.add(overlay.text(behind..overlay.len()));
+    drop_comma(&mut shown.text);
+    shown
 }
 
-fn problem(fault: Fault<'_>, name: &str, kind: Kind, labels: &[u8]) -> Problem {
+/// The beginning of a label set.
+#[derive(Default)]
+struct ShownLabels {
+    text: Vec<u8>,
+    /// Bytes that are not in the text.
+    left_out: usize,
+}
+
+impl ShownLabels {
+    fn add(&mut self, text: &[u8]) {
+        let room = (LABELS_QUOTED_BYTES_MAX + 1).saturating_sub(self.text.len());
+        let (shown, rest) = text.split_at(room.min(text.len()));
+        self.text.extend_from_slice(shown);
+        self.left_out += rest.len();
+    }
+
+    fn add_label(&mut self, label: &RawLabel<'_>) {
+        if self.text.len() > LABELS_QUOTED_BYTES_MAX {
+            self.left_out += label.name.len() + label.value.len() + r#"="","#.len();
+            return;
+        }
+        // The first of them that is cut fills the text, and its end is not shown.
+        let [name, value] = [label.name, label.value].map(|text| Start::within(text, LABELS_QUOTED_BYTES_MAX));
+        self.left_out += name.left_out + value.left_out;
+        let mut escaped = Vec::new();
+        write_label_value(&mut escaped, &String::from_utf8_lossy(value.bytes));
+        let name = String::from_utf8_lossy(name.bytes);
+        let value = str::from_utf8(&escaped).expect("escaped text is text");
+        write_label(&mut self.text, &Label { name: &name, value });
+    }
+
+    fn start(&self) -> LabelsStart<'_> {
+        LabelsStart::of(&self.text, self.left_out)
+    }
+}
+
+fn problem(fault: Fault<'_>, name: &str, kind: Kind, labels: &ShownLabels) -> Problem {
+    let labels = labels.start();
     match fault {
         Fault::Repeated(label) => Problem::repeated_label(name, kind, labels, label),
         Fault::Name(label) => Problem::label_name(name, kind, labels, label),
         Fault::Explicit(word) => Problem::explicit_label(name, kind, labels, word),
         Fault::Value(label) => Problem::label_value(name, kind, labels, label.name, label.value),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::{ERROR_BYTES_MAX, QUOTE_BYTES_MAX};
+
+    /// What is said about a gauge with these labels in a group with the labels `g` and `job`.
+    fn problems(labels: &[(&[u8], &[u8])], value: MetricValue<'_>) -> (String, u64) {
+        let mut staged = Staged::default();
+        staged.begin([("g", "1"), ("job", "j")].into_iter());
+        staged.whole_family(FamilyIx(0), "m", Kind::Gauge, None);
+        let labels: Vec<_> = labels.iter().map(|(name, value)| RawLabel { name, value }).collect();
+        let metric = Metric { family: FamilyIx(0), labels: &labels, value, timestamp: None, detail: None };
+        let measured = allocation_counter::measure(|| staged.metric(metric));
+        (staged.problems().to_string(), measured.bytes_max)
+    }
+
+    #[test]
+    fn faulty_labels_are_shown_merged_and_sorted() {
+        let check = |labels: &[(&[u8], &[u8])], shown: &str, fault: &str| {
+            let (found, _) = problems(labels, MetricValue::Number(1.0));
+            assert_eq!(found, format!("collected metric \"m\" {{{shown} gauge:{{}}}} {fault}"));
+        };
+        let label = |name: &str, value: &str| format!(" label:{{name:\"{name}\" value:\"{value}\"}}");
+        let own = [label("g", "1"), label("instance", ""), label("job", "j")].concat();
+        let twice = "has two or more labels with the same name: x";
+        check(&[(b"x", b"1"), (b"x", b"2")], &[own.clone(), label("x", "1"), label("x", "2")].concat(), twice);
+        check(&[(b"__a", b"1")], &[label("__a", "1"), own.clone()].concat(), "has a label with an invalid name: __a");
+        check(
+            &[(b"a\xff", b"q\"")],
+            &[label("a\u{fffd}", "q\\\""), own.clone()].concat(),
+            "has a label with an invalid name: a\u{fffd}",
+        );
+        let not_utf8 = "has a label named \"z\" whose value is not utf8: \"\\xff\"";
+        check(&[(b"z", b"\xff"), (b"g", b"2")], &[own, label("z", "\u{fffd}")].concat(), not_utf8);
+    }
+
+    /// Of labels that are long or many only those at the beginning are shown, and none is copied.
+    #[test]
+    fn faulty_labels_are_cut() {
+        let huge = vec![b'x'; 4 << 20];
+        let many: Vec<(&[u8], &[u8])> = vec![(b"x", b"\xff"); 100_000];
+        let cases: [&[(&[u8], &[u8])]; 6] = [
+            &[(b"a", &huge), (b"a", &huge)],
+            &[(&huge, b"v"), (&huge, b"v")],
+            &[(b"\xff", &huge)],
+            &[(b"a", &huge), (b"b", &huge), (b"c", b"\xff")],
+            &[(b"y", &huge), (b"z", b"\xff")],
+            &many,
+        ];
+        for labels in cases {
+            let bytes: usize = labels.iter().map(|(name, value)| name.len() + value.len()).sum();
+            for value in [MetricValue::Number(1.0), MetricValue::Misfit] {
+                let (text, memory) = problems(labels, value);
+                assert!(text.len() <= ERROR_BYTES_MAX && text.contains("...("), "{}", text.len());
+                assert!(text.contains(" gauge:{}} "), "the sentence is whole: {text}");
+                // The labels that are read are a list in any case.
+                let list = 2 * size_of::<RawLabel<'_>>() * labels.len();
+                assert!(memory < (list + 8 * ERROR_BYTES_MAX) as u64, "{memory}");
+                // The marks of the label set and of its first value say what of it is left out: all but what stands there.
+                let marks =
+                    text.split("...(").skip(1).filter_map(|mark| mark.split(" bytes").next()?.parse::<usize>().ok());
+                assert!(marks.sum::<usize>() + 2 * LABELS_QUOTED_BYTES_MAX + QUOTE_BYTES_MAX > bytes, "{text}");
+            }
+        }
     }
 }

@@ -4,6 +4,7 @@
 
 mod flood;
 mod pressure;
+mod quotes;
 mod smuggling;
 
 use std::fmt::Write as _;

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::app::route::{Decision, Endpoint, Router};
+use crate::limits::QUOTE_BYTES_MAX;
 
 fn parsed(path: &str, names: Names) -> Result<String, GroupingError> {
     let router = Router::new("", "/metrics", false);
@@ -150,7 +151,7 @@ fn refusals_in_order() {
 #[test]
 fn values_that_are_not_utf8() {
     let check = |path: &str, name: &str, value: &[u8]| {
-        let error = GroupingError::NotUtf8 { name: name.to_owned(), value: value.to_vec() };
+        let error = GroupingError::NotUtf8 { name: name.as_bytes().into(), value: value.into() };
         assert_eq!(parsed(path, Names::Classic), Err(error), "{path}");
     };
     check("job/%ff", "job", b"\xff");
@@ -170,6 +171,50 @@ fn values_that_are_not_utf8() {
             ("job@base64/=/a/%ff", "job name is required"),
         ],
     );
+}
+
+#[test]
+fn long_components_are_cut() {
+    const ILLEGAL: &str = "illegal base64 data at input byte";
+    let most = QUOTE_BYTES_MAX;
+    let check = |path: &str, expected: &str| {
+        assert_eq!(parsed(path, Names::Classic).unwrap_err().to_string(), expected, "{path}");
+    };
+    let (long, fits) = ("x".repeat(most + 1), "x".repeat(most - 1));
+    let cut = |left_out: usize| format!("\"{}\"...({left_out} bytes)", "x".repeat(most));
+    check(&format!("job/j/{fits}"), &format!("odd number of components in label string \"/{fits}\""));
+    check(&format!("job/j/{long}"), &format!("odd number of components in label string \"/{fits}\"...(2 bytes)"));
+    check(&format!("job/j/{long}%ff/v"), &format!("improper label name {}", cut(2)));
+    let escaped = format!("\"{}\"...(7 bytes)", "\\xff".repeat(most));
+    check(&format!("job/j/{}/v", "%ff".repeat(most + 7)), &format!("improper label name {escaped}"));
+    let error = format!("invalid base64 encoding for label {fits}x...(1 bytes)={}: {ILLEGAL} {}", cut(2), most + 1);
+    check(&format!("job/j/{long}@base64/{long}!"), &error);
+    let error = format!("invalid base64 encoding for label a=\"{fits}!\": {ILLEGAL} {}", most - 1);
+    check(&format!("job/j/a@base64/{fits}!"), &error);
+    let error = format!("invalid base64 encoding in job name {}: {ILLEGAL} {}", cut(2 * most), 4 * most);
+    check(&format!("job@base64/{}!", "eHh4".repeat(most)), &error);
+    let error = format!(
+        "pushed metrics are invalid or inconsistent with existing metrics: collected metric \"push_time_seconds\" \
+         {{ label:{{name:\"a\" value:{value}}}}} has a label named \"a\" whose value is not utf8: {value}",
+        value = cut(2)
+    );
+    check(&format!("job/j/a/{long}%ff"), &error);
+}
+
+/// What is kept of a path for a message is as short as what is shown.
+#[test]
+fn errors_about_long_paths_are_small() {
+    let name = vec![0xff; 1 << 20];
+    for rest in [[b"/", &*name].concat(), [b"/", &*name, b"/v"].concat(), [b"/a@base64/", &*name].concat()] {
+        let path = GroupingPath { job: b"j", job_is_base64: false, rest: &rest };
+        let mut labels = GroupingLabels::default();
+        labels.text.reserve(2 << 20);
+        let measured = allocation_counter::measure(|| {
+            let error = parse(&path, Names::Classic, &mut labels).expect_err("it is refused");
+            assert!(error.to_string().len() < 5 * QUOTE_BYTES_MAX);
+        });
+        assert!(measured.bytes_max < 20_000, "{measured:?}");
+    }
 }
 
 #[test]

@@ -199,3 +199,19 @@ fn faults_are_named_and_the_rest_stays() {
     let twin = r#"group {instance="",job="j"}: pushed metrics are invalid or inconsistent with existing metrics: "#;
     check(&mut store, &[(b"instance", b""), JOB], &[], &[twin], &lines);
 }
+
+/// What a file of the original holds may be long; what is said about it is not.
+#[test]
+fn long_labels_and_names_are_cut() {
+    let (mut store, long) = (Store::new(), [1; 100_000]);
+    let (label, name): (ForeignLabel<'_>, ForeignLabel<'_>) = ((b"l", &long), (&long, b"v"));
+    let family = ForeignFamily { name: &long, written: Timestamp::default(), message: b"" };
+    let cases: [(&[ForeignLabel<'_>], &[ForeignFamily<'_>]); 3] =
+        [(&[label], &[]), (&[name; 100], &[]), (&[JOB, label], &[family])];
+    for (labels, families) in cases {
+        let group = ForeignGroup { labels: labels.to_vec(), families: families.to_vec() };
+        let errors = Importer::default().import(&mut store, &group);
+        let text = errors[0].to_string();
+        assert!(text.starts_with("group {") && text.len() < 15_000 && text.contains("..."), "{text}");
+    }
+}

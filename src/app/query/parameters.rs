@@ -7,6 +7,7 @@ use std::fmt;
 use super::super::route::percent_decode;
 use super::search::SearchError;
 use crate::limits::QUERY_BYTES_MAX;
+use crate::model::quote::Literal;
 
 /// Why a query cannot be answered. `Display` is the body of the 400.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,17 +62,18 @@ impl fmt::Display for QueryError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TooLong => write!(f, "the query is longer than {QUERY_BYTES_MAX} bytes"),
-            Self::Encoding { parameter } => write!(f, "parameter {parameter:?} is not percent-encoded UTF-8"),
+            Self::Encoding { parameter } => write!(f, "parameter {} is not percent-encoded UTF-8", Literal(parameter)),
             Self::Unknown { name, known: [known @ .., last] } => {
-                write!(f, "unknown parameter {name:?}; there are {} and {last}", known.join(", "))
+                write!(f, "unknown parameter {}; there are {} and {last}", Literal(name), known.join(", "))
             }
-            Self::Unknown { name, known: [] } => write!(f, "unknown parameter {name:?}"),
+            Self::Unknown { name, known: [] } => write!(f, "unknown parameter {}", Literal(name)),
             Self::Repeated { name } => write!(f, "parameter {name} is there more than once"),
             Self::Sort { value } => {
-                write!(f, "cannot sort by {value:?}; there are job, pushed, failed and series, and - in front of them")
+                let value = Literal(value);
+                write!(f, "cannot sort by {value}; there are job, pushed, failed and series, and - in front of them")
             }
-            Self::State { value } => write!(f, "there is no state {value:?}; there are failing and passing"),
-            Self::Number { name, value, max } => write!(f, "{name} {value:?} is not a number from 0 to {max}"),
+            Self::State { value } => write!(f, "there is no state {}; there are failing and passing", Literal(value)),
+            Self::Number { name, value, max } => write!(f, "{name} {} is not a number from 0 to {max}", Literal(value)),
             Self::Search(error) => error.fmt(f),
             Self::Everything => f.write_str("the search names every group; /api/v1/admin/wipe deletes those"),
             Self::NoCount => f.write_str("expect has to say how many groups the search matches"),
@@ -127,5 +129,34 @@ pub fn number(name: &'static str, value: Option<String>, max: usize) -> Result<O
     match value.parse() {
         Ok(number) if number <= max && value.bytes().all(|byte| byte.is_ascii_digit()) => Ok(Some(number)),
         _ => Err(QueryError::Number { name, value, max }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::QUOTE_BYTES_MAX;
+
+    #[test]
+    fn long_parameters_are_cut() {
+        let check = |query: &str, before: &str, quoted: &str| {
+            let [sort] = match read(query.as_bytes(), &["sort"]) {
+                Ok(values) => values,
+                Err(error) => return check_error(&error, before, quoted),
+            };
+            check_error(&number("sort", sort, 7).expect_err("it is no number"), before, quoted);
+        };
+        fn check_error(error: &QueryError, before: &str, quoted: &str) {
+            let (text, shown) = (error.to_string(), quoted.repeat(QUOTE_BYTES_MAX));
+            assert!(text.starts_with(&format!("{before}\"{shown}\"...(10 bytes)")), "{text}");
+        }
+        let long = "x".repeat(QUOTE_BYTES_MAX + 10);
+        check(&long, "unknown parameter ", "x");
+        check(&format!("sort={long}"), "sort ", "x");
+        check(&format!("sort={}", "%01".repeat(QUOTE_BYTES_MAX + 10)), "sort ", "\\u{1}");
+        check(&"%".repeat(QUOTE_BYTES_MAX + 10), "parameter ", "%");
+        for error in [QueryError::Sort { value: long.clone() }, QueryError::State { value: long }] {
+            assert!(error.to_string().len() < QUOTE_BYTES_MAX + 200, "{error}");
+        }
     }
 }

@@ -14,6 +14,7 @@
 use std::fmt;
 
 use crate::limits::SEARCH_TERMS_MAX;
+use crate::model::quote::Literal;
 
 /// A search; the default finds every group.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -53,9 +54,10 @@ pub enum SearchError {
 impl fmt::Display for SearchError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Quote { term } => write!(f, "search term {term:?}: a quote is not closed"),
+            Self::Quote { term } => write!(f, "search term {}: a quote is not closed", Literal(term)),
             Self::NoName { term } => {
-                write!(f, "search term {term:?}: there is no label name in front of the operator; text goes in quotes")
+                let term = Literal(term);
+                write!(f, "search term {term}: there is no label name in front of the operator; text goes in quotes")
             }
             Self::TooMany => write!(f, "a search has {SEARCH_TERMS_MAX} terms at most"),
         }
@@ -213,6 +215,7 @@ fn contains_in_any_case(text: &[u8], part: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::QUOTE_BYTES_MAX;
 
     const GROUP: [(&str, &str); 4] =
         [("dc", "FRA 1"), ("instance", "db1.example.com"), ("job", "Import"), ("sign", "a=\"b\\*")];
@@ -304,6 +307,9 @@ mod tests {
         check("a =b c", &no_name("=b"));
         check("!=b", &no_name("!=b"));
         check("\"\"=~b", &no_name("\"\"=~b"));
+        let long = "=".repeat(2 * QUOTE_BYTES_MAX);
+        let cut = no_name(&long[..QUOTE_BYTES_MAX]).replace("\":", &format!("\"...({QUOTE_BYTES_MAX} bytes):"));
+        check(&long, &cut);
         assert!(Search::parse(&"a ".repeat(SEARCH_TERMS_MAX)).is_ok());
         check(&"a ".repeat(SEARCH_TERMS_MAX + 1), "a search has 16 terms at most");
     }

@@ -323,6 +323,11 @@ fn redirect_bodies_cannot_be_broken_out_of() {
         redirect_body(307, "/a?b&\"'<script>"),
         "<a href=\"/a?b&amp;&#34;&#39;&lt;script&gt;\">Temporary Redirect</a>.\n\n"
     );
+    let path = format!("/{}", "&".repeat(QUOTE_BYTES_MAX - 1));
+    let link = format!("<a href=\"/{}\">Moved Permanently</a>.\n\n", "&amp;".repeat(QUOTE_BYTES_MAX - 1));
+    assert_eq!(redirect_body(301, &path), link);
+    assert_eq!(redirect_body(301, &(path.clone() + "&")), "Moved Permanently.\n\n");
+    assert_eq!(redirect_body(307, &(path + "&")), "Temporary Redirect.\n\n");
 }
 
 #[test]

@@ -12,6 +12,7 @@ use super::super::watch::read_bounded;
 use super::super::web::{Pem, TlsSettings};
 use super::super::{ConfigError, file_error};
 use super::{Handshake, client};
+use crate::model::quote::Plain;
 
 /// Reads certificate, key and client CA, and puts together what handshakes are made with.
 ///
@@ -57,7 +58,7 @@ fn content(field: &str, pem: &Pem) -> Result<(Vec<u8>, String), ConfigError> {
     match pem {
         Pem::Text(text) => Ok((text.clone().into_bytes(), field.to_owned())),
         Pem::File(path) => {
-            let name = format!("{field}_file ({})", path.display());
+            let name = format!("{field}_file ({})", Plain(path.as_os_str().as_encoded_bytes()));
             let unreadable =
                 |error| ConfigError(format!("failed to read {name}: {}", file_error("open", path, &error)));
             Ok((read_bounded(path).map_err(unreadable)?, name))

@@ -230,3 +230,26 @@ fn says_what_is_wrong() {
         assert_eq!(error.to_string(), *expected, "{text}");
     }
 }
+
+/// A message fits into one line of the log, whatever is in the file.
+#[test]
+fn long_texts_are_cut() {
+    let long = "\u{e9}".repeat(100_000);
+    for text in [
+        format!("? {long}\n: 1\n"),
+        format!("http_server_config:\n  headers: {{? {long} : x}}\n"),
+        format!("http_server_config:\n  headers: {{X-Frame-Options: {long}}}\n"),
+        format!("rate_limit: {{interval: {long}}}\n"),
+        format!("? {long}\n: 1\n? {long}\n: 2\n"),
+        format!("basic_auth_users:\n  bob: $2b${long}$\n"),
+        with_tls(&[&format!("client_auth_type: {long}")]),
+        with_tls(&[&format!("min_version: {long}")]),
+        with_tls(&[&format!("cipher_suites: [{long}]")]),
+        with_tls(&[&format!("curve_preferences: [{long}]")]),
+    ] {
+        let error = WebConfig::parse(&text, Path::new("")).expect_err("it is refused").to_string();
+        assert!(error.len() < 5000 && error.contains("...("), "{}: {error}", &text[..50]);
+    }
+    let unreadable = read(Path::new(&long)).expect_err("there is no such file").to_string();
+    assert!(unreadable.len() < 2000 && unreadable.contains("...("), "{unreadable}");
+}

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::wire::Malformed;
 use crate::limits::MESSAGE_BYTES_MAX;
-use crate::model::quote::Quoted;
+use crate::model::quote::Excerpt;
 
 /// What is wrong with a body.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub enum ReadError {
     /// A family that could not be shown.
     Family {
         /// Its name.
-        name: Box<[u8]>,
+        name: Excerpt,
         /// What is wrong with it.
         fault: FamilyFault,
     },
@@ -58,19 +58,16 @@ impl fmt::Display for ReadError {
                 write!(f, "proto: message of {len} bytes is too long, at most {MESSAGE_BYTES_MAX} are read")
             }
             ReadError::Malformed => f.write_str("proto: cannot parse invalid wire-format data"),
-            ReadError::Family { name, fault } => {
-                let name = Quoted(name);
-                match fault {
-                    FamilyFault::NoName => f.write_str("metric family without a name"),
-                    FamilyFault::Name => write!(f, "metric family {name}: name is not UTF-8"),
-                    FamilyFault::Kind(kind) => write!(f, "metric family {name}: unknown type {kind}"),
-                    FamilyFault::NoHistogram => write!(f, "metric family {name}: gauge histogram without a histogram"),
-                    FamilyFault::Schema(schema) => {
-                        write!(f, "metric family {name}: native histogram with impossible schema {schema}")
-                    }
-                    FamilyFault::Spans => write!(f, "metric family {name}: native histogram with impossible spans"),
+            ReadError::Family { name, fault } => match fault {
+                FamilyFault::NoName => f.write_str("metric family without a name"),
+                FamilyFault::Name => write!(f, "metric family {name}: name is not UTF-8"),
+                FamilyFault::Kind(kind) => write!(f, "metric family {name}: unknown type {kind}"),
+                FamilyFault::NoHistogram => write!(f, "metric family {name}: gauge histogram without a histogram"),
+                FamilyFault::Schema(schema) => {
+                    write!(f, "metric family {name}: native histogram with impossible schema {schema}")
                 }
-            }
+                FamilyFault::Spans => write!(f, "metric family {name}: native histogram with impossible spans"),
+            },
         }
     }
 }

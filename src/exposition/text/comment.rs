@@ -1,9 +1,12 @@
 //! Comment lines, HELP and TYPE among them (SPEC 3.4).
 
-use super::cursor::{Cursor, Scratch, unescaped};
+use super::cursor::{Cursor, Scratch, excerpt_without_backslashes, unescaped};
 use super::error::{Parsed, Reason, end_of_input};
 use super::line::Body;
 use crate::model::sample::{FamilyIx, Kind, Sink};
+
+/// The longest word for a kind, bytes.
+const KIND_BYTES_MAX: usize = "gauge_histogram".len();
 
 impl Body {
     pub(super) fn comment<'a: 's, 's, S: Sink>(
@@ -63,8 +66,10 @@ impl Body {
             Some(kind) => kind,
             // The original drops backslashes here before it looks.
             None => {
-                let word: Box<[u8]> = word.iter().copied().filter(|byte| *byte != b'\\').collect();
-                kind_of(&word).ok_or(Reason::UnknownType(word))?
+                let rest = word.iter().copied().filter(|byte| *byte != b'\\');
+                // One byte more than the longest of them.
+                let start: Vec<u8> = rest.take(KIND_BYTES_MAX + 1).collect();
+                kind_of(&start).ok_or_else(|| Reason::UnknownType(excerpt_without_backslashes(word)))?
             }
         };
         self.families.set_kind(family, kind);
@@ -74,7 +79,7 @@ impl Body {
 }
 
 fn kind_of(word: &[u8]) -> Option<Kind> {
-    let mut lower = [0; "gauge_histogram".len()];
+    let mut lower = [0; KIND_BYTES_MAX];
     let lower = lower.get_mut(..word.len())?;
     lower.copy_from_slice(word);
     lower.make_ascii_lowercase();

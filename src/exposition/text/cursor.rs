@@ -3,9 +3,12 @@
 //! Does not know families or what a token is for. Tokens borrow from the line; only a name with escapes, or one
 //! glued together from a bare and a quoted part, is put together in the scratch buffer.
 
+use crate::limits::QUOTE_BYTES_MAX;
+use crate::model::cut::Start;
 use crate::model::number::{self, Number};
+use crate::model::quote::Excerpt;
 
-use super::error::{Parsed, QuotedPart, Reason, Token, end_of_input};
+use super::error::{Parsed, QuotedPart, Reason, end_of_input};
 
 const METRIC_FIRST: u8 = 1;
 const METRIC_NEXT: u8 = 2;
@@ -281,7 +284,7 @@ impl<'a> Cursor<'a> {
     #[cold]
     fn unclosed(&self, before: &[u8], open: usize, part: QuotedPart) -> Reason {
         match self.line[open..].strip_suffix(b"\n") {
-            Some(so_far) => Reason::NewLine(part, before.iter().copied().chain(unescaped(so_far)).collect()),
+            Some(so_far) => Reason::NewLine(part, unescaped_excerpt(before, so_far)),
             None => Reason::EndOfInput,
         }
     }
@@ -341,8 +344,20 @@ pub(super) fn unescaped(escaped: &[u8]) -> impl Iterator<Item = u8> {
     })
 }
 
-/// A copy of escaped text, unescaped, for a message.
+/// An excerpt of a token that consists of a bare name, most often empty, and escaped text. What is left out is counted
+/// as sent, since unescaping all of it would take as long as it is.
 #[cold]
-pub(super) fn unescaped_token(escaped: &[u8]) -> Token {
-    unescaped(escaped).collect()
+pub(super) fn unescaped_excerpt(bare: &[u8], escaped: &[u8]) -> Excerpt {
+    let bare = Start::of(bare);
+    let escaped = Start::of_escaped(escaped, QUOTE_BYTES_MAX - bare.bytes.len());
+    let shown: Box<[u8]> = bare.bytes.iter().copied().chain(unescaped(escaped.bytes)).collect();
+    Excerpt::new(shown, bare.left_out + escaped.left_out)
+}
+
+/// An excerpt of the rest of a line, of which the original drops the backslashes.
+#[cold]
+pub(super) fn excerpt_without_backslashes(rest: &[u8]) -> Excerpt {
+    let start = Start::of(rest);
+    let shown: Box<[u8]> = start.bytes.iter().copied().filter(|byte| *byte != b'\\').collect();
+    Excerpt::new(shown, start.left_out)
 }

@@ -1,8 +1,8 @@
-//! Why a text body is refused, and the words for it (SPEC 3). Owns no parsing; the tokens in it are copies, so that
-//! an error outlives the body.
+//! Why a text body is refused, and the words for it (SPEC 3). Owns no parsing. An error keeps the beginning of the token
+//! that it is about, so that it outlives the body, and is short whatever the body is.
 
 use crate::limits::LINE_BYTES_MAX;
-use crate::model::quote::{Quoted, QuotedByte};
+use crate::model::quote::{Excerpt, QuotedByte};
 use std::fmt;
 
 /// A refusal with its place; shown as the original shows it (SPEC 3.1).
@@ -22,9 +22,6 @@ pub(super) fn end_of_input() -> Box<Reason> {
     Box::new(Reason::EndOfInput)
 }
 
-/// A token of the body, unescaped; not necessarily UTF-8.
-pub type Token = Box<[u8]>;
-
 /// What stands in quotes in a text body (SPEC 3.5, 3.7).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum QuotedPart {
@@ -37,7 +34,7 @@ pub enum QuotedPart {
 }
 
 /// What is wrong with a line. A `family` is the name of the family the line belongs to, or, until its name has been
-/// read, the one of the line before (SPEC 3.9 item 5).
+/// read, the one of the line before (SPEC 3.9 item 5). Excerpts are unescaped, and not necessarily UTF-8.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reason {
     /// The body ended inside a line (SPEC 3.1).
@@ -49,20 +46,20 @@ pub enum Reason {
     /// No metric name in a HELP or TYPE line, or something glued to it (SPEC 3.4).
     MetricNameInComment,
     /// A metric name that the scheme does not allow (SPEC 3.7).
-    MetricName(Token),
+    MetricName(Excerpt),
     /// No label name where one must stand (SPEC 3.5).
     NoLabelName {
         /// The family.
-        family: Token,
+        family: Excerpt,
     },
     /// A label name that the scheme does not allow (SPEC 3.7).
-    LabelName(Token),
+    LabelName(Excerpt),
     /// The label `__name__` (SPEC 3.5).
     ReservedLabelName,
     /// A label name twice in a line (SPEC 3.5).
     DuplicateLabelName {
         /// The family.
-        family: Token,
+        family: Excerpt,
     },
     /// Another byte where `=` must stand (SPEC 3.5).
     NoEquals(u8),
@@ -71,47 +68,47 @@ pub enum Reason {
     /// An escape other than `\\`, `\n`, `\"`: the byte after the backslash (SPEC 3.4).
     Escape(u8),
     /// The line ended inside quotes (SPEC 3.5, 3.7).
-    NewLine(QuotedPart, Token),
+    NewLine(QuotedPart, Excerpt),
     /// A label value that is not UTF-8 (SPEC 3.5).
-    LabelValue(Token),
+    LabelValue(Excerpt),
     /// Neither `,` nor `}` after a label value (SPEC 3.5).
-    LabelValueEnd(Token),
+    LabelValueEnd(Excerpt),
     /// A `quantile` or `le` that is not a number (SPEC 3.5).
-    RankLabel(&'static str, Token),
+    RankLabel(&'static str, Excerpt),
     /// Neither `,` nor `}` after a metric name inside braces (SPEC 3.6).
     MetricNameEnd(u8),
     /// A second metric name inside braces (SPEC 3.6).
     SecondMetricName {
         /// The family.
-        family: Token,
+        family: Excerpt,
     },
     /// A value that is not a number (SPEC 3.3).
-    Value(Token),
+    Value(Excerpt),
     /// A timestamp that is not an integer (SPEC 3.3).
-    Timestamp(Token),
+    Timestamp(Excerpt),
     /// More after the timestamp (SPEC 3.3).
-    AfterTimestamp(Token),
+    AfterTimestamp(Excerpt),
     /// A second help text (SPEC 3.4).
     SecondHelp {
         /// The family.
-        family: Token,
+        family: Excerpt,
     },
     /// A second type, or one after samples (SPEC 3.4).
     SecondType {
         /// The family.
-        family: Token,
+        family: Excerpt,
     },
     /// A type that does not exist (SPEC 3.4).
-    UnknownType(Token),
+    UnknownType(Excerpt),
     /// A count below zero (SPEC 3.8).
     NegativeCount {
         /// The family.
-        family: Token,
+        family: Excerpt,
     },
     /// A bucket below zero (SPEC 3.8).
     NegativeBucket {
         /// The family.
-        family: Token,
+        family: Excerpt,
     },
 }
 
@@ -141,30 +138,30 @@ impl fmt::Display for Reason {
             LineTooLong => write!(f, "line longer than {LINE_BYTES_MAX} bytes"),
             NoMetricName => f.write_str("invalid metric name"),
             MetricNameInComment => f.write_str("invalid metric name in comment"),
-            MetricName(name) => write!(f, "invalid metric name {}", Quoted(name)),
-            NoLabelName { family } => write!(f, "invalid label name for metric {}", Quoted(family)),
-            LabelName(name) => write!(f, "invalid label name {}", Quoted(name)),
+            MetricName(name) => write!(f, "invalid metric name {name}"),
+            NoLabelName { family } => write!(f, "invalid label name for metric {family}"),
+            LabelName(name) => write!(f, "invalid label name {name}"),
             ReservedLabelName => f.write_str("label name \"__name__\" is reserved"),
-            DuplicateLabelName { family } => write!(f, "duplicate label names for metric {}", Quoted(family)),
+            DuplicateLabelName { family } => write!(f, "duplicate label names for metric {family}"),
             NoEquals(byte) => write!(f, "expected '=' after label name, found {}", QuotedByte(*byte)),
             NoQuote(byte) => write!(f, "expected '\"' at start of label value, found {}", QuotedByte(*byte)),
             Escape(byte) => write!(f, "invalid escape sequence '\\{}'", char::from(*byte)),
-            NewLine(part, so_far) => write!(f, "{part} {} contains unescaped new-line", Quoted(so_far)),
-            LabelValue(value) => write!(f, "invalid label value {}", Quoted(value)),
-            LabelValueEnd(value) => write!(f, "unexpected end of label value {}", Quoted(value)),
-            RankLabel(label, value) => write!(f, "expected float as value for '{label}' label, got {}", Quoted(value)),
+            NewLine(part, so_far) => write!(f, "{part} {so_far} contains unescaped new-line"),
+            LabelValue(value) => write!(f, "invalid label value {value}"),
+            LabelValueEnd(value) => write!(f, "unexpected end of label value {value}"),
+            RankLabel(label, value) => write!(f, "expected float as value for '{label}' label, got {value}"),
             MetricNameEnd(byte) => write!(f, "unexpected end of metric name {}", QuotedByte(*byte)),
-            SecondMetricName { family } => write!(f, "multiple metric names for metric {}", Quoted(family)),
-            Value(token) => write!(f, "expected float as value, got {}", Quoted(token)),
-            Timestamp(token) => write!(f, "expected integer as timestamp, got {}", Quoted(token)),
-            AfterTimestamp(rest) => write!(f, "spurious string after timestamp: {}", Quoted(rest)),
-            SecondHelp { family } => write!(f, "second HELP line for metric name {}", Quoted(family)),
+            SecondMetricName { family } => write!(f, "multiple metric names for metric {family}"),
+            Value(token) => write!(f, "expected float as value, got {token}"),
+            Timestamp(token) => write!(f, "expected integer as timestamp, got {token}"),
+            AfterTimestamp(rest) => write!(f, "spurious string after timestamp: {rest}"),
+            SecondHelp { family } => write!(f, "second HELP line for metric name {family}"),
             SecondType { family } => {
-                write!(f, "second TYPE line for metric name {}, or TYPE reported after samples", Quoted(family))
+                write!(f, "second TYPE line for metric name {family}, or TYPE reported after samples")
             }
-            UnknownType(word) => write!(f, "unknown metric type {}", Quoted(word)),
-            NegativeCount { family } => write!(f, "negative count for histogram {}", Quoted(family)),
-            NegativeBucket { family } => write!(f, "negative bucket population for histogram {}", Quoted(family)),
+            UnknownType(word) => write!(f, "unknown metric type {word}"),
+            NegativeCount { family } => write!(f, "negative count for histogram {family}"),
+            NegativeBucket { family } => write!(f, "negative bucket population for histogram {family}"),
         }
     }
 }

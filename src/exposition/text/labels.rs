@@ -1,7 +1,7 @@
 //! The labels of one line while it is read: no name twice, and `quantile` and `le` set apart where they are not
 //! labels but part of the metric (SPEC 3.5). Does not read them.
 
-use super::cursor::unescaped_token;
+use super::cursor::unescaped_excerpt;
 use super::error::{Parsed, Reason};
 use crate::model::number;
 use crate::model::sample::{Kind, Label};
@@ -99,7 +99,8 @@ impl<'a> Labels<'a> {
         if name == self.rank_name {
             // An escape never makes a number, so the escaped form will do.
             let rank = number::parse(value.as_bytes());
-            self.rank = rank.ok_or_else(|| Reason::RankLabel(self.rank_name, unescaped_token(value.as_bytes())))?;
+            self.rank =
+                rank.ok_or_else(|| Reason::RankLabel(self.rank_name, unescaped_excerpt(b"", value.as_bytes())))?;
         } else {
             self.list.push(Label { name, value });
         }

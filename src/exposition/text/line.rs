@@ -3,7 +3,7 @@
 //! Holds what lasts from line to line, the families. HELP and TYPE lines are in `comment`; where lines begin and end
 //! is the concern of the parser above.
 
-use super::cursor::{Cursor, Name, Scratch};
+use super::cursor::{Cursor, Name, Scratch, excerpt_without_backslashes, unescaped_excerpt};
 use super::error::{Parsed, Reason};
 use super::families::{Families, Found, Suffix};
 use super::labels::{Labels, SeenNames};
@@ -11,6 +11,7 @@ use super::run::{Alike, Run};
 use crate::limits::PARSER_RETAINED_BYTES_MAX;
 use crate::model::name::Names;
 use crate::model::number;
+use crate::model::quote::Excerpt;
 use crate::model::sample::{FamilyIx, Kind, Part, Sample, Sink};
 use std::ops::Range;
 
@@ -201,7 +202,7 @@ impl Body {
         let value_end = cursor.place() - 1;
         let place = value_end - value.len()..value_end;
         let Some(value_text) = value_text else {
-            return Err(Reason::LabelValue(super::cursor::unescaped_token(value)).into());
+            return Err(Reason::LabelValue(unescaped_excerpt(b"", value)).into());
         };
         labels.add(text, value_text)?;
         match cursor.peek_past_blanks()? {
@@ -210,7 +211,7 @@ impl Body {
                 Ok((place, true))
             }
             b'}' => Ok((place, false)),
-            _ => Err(Reason::LabelValueEnd(super::cursor::unescaped_token(value)).into()),
+            _ => Err(Reason::LabelValueEnd(unescaped_excerpt(b"", value)).into()),
         }
     }
 
@@ -288,8 +289,8 @@ impl Body {
 
     /// The name of the current family, for a message.
     #[cold]
-    pub(super) fn current_name(&self) -> Box<[u8]> {
-        self.current.map_or_else(Box::default, |family| self.families.name(family).into())
+    pub(super) fn current_name(&self) -> Excerpt {
+        self.current.map_or_else(Excerpt::default, |family| self.families.name(family).into())
     }
 }
 
@@ -316,7 +317,7 @@ fn timestamp(cursor: &mut Cursor<'_>) -> Parsed<i64> {
     };
     match cursor.rest_of_line() {
         Some([]) => Ok(timestamp),
-        Some(rest) => Err(Reason::AfterTimestamp(rest.iter().copied().filter(|byte| *byte != b'\\').collect()).into()),
+        Some(rest) => Err(Reason::AfterTimestamp(excerpt_without_backslashes(rest)).into()),
         None => Err(Reason::EndOfInput.into()),
     }
 }

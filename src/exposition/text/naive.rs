@@ -3,7 +3,8 @@
 //! `model`, and is no part of the program.
 
 use super::Parser;
-use crate::limits::LINE_BYTES_MAX;
+use crate::limits::{LINE_BYTES_MAX, QUOTE_BYTES_MAX};
+use crate::model::cut::{LeftOut, Start};
 use crate::model::name::{Names, is_classic_label_name, is_classic_metric_name};
 use crate::model::number;
 use crate::model::quote::{Quoted, QuotedByte};
@@ -212,7 +213,7 @@ impl Naive<'_> {
         loop {
             let byte = self.byte()?;
             if byte == b'\n' {
-                return Err(format!("{what} {} contains unescaped new-line", Quoted(token)));
+                return Err(format!("{what} {} contains unescaped new-line", quoted_as_sent(token)));
             }
             self.at += 1;
             match byte {
@@ -292,8 +293,8 @@ impl Naive<'_> {
             let name = self.current();
             return Err(format!("second TYPE line for metric name {name}, or TYPE reported after samples"));
         }
-        let mut word = self.rest()?;
-        word.retain(|byte| *byte != b'\\');
+        let rest = self.rest()?;
+        let word: Vec<u8> = rest.iter().copied().filter(|byte| *byte != b'\\').collect();
         let kind = match word.to_ascii_lowercase().as_slice() {
             b"counter" => Kind::Counter,
             b"gauge" => Kind::Gauge,
@@ -301,7 +302,7 @@ impl Naive<'_> {
             b"untyped" => Kind::Untyped,
             b"histogram" => Kind::Histogram,
             b"gauge_histogram" | b"gaugehistogram" => Kind::GaugeHistogram,
-            _ => return Err(format!("unknown metric type {}", Quoted(&word))),
+            _ => return Err(format!("unknown metric type {}", quoted_without_backslashes(&rest))),
         };
         self.families[family].kind = Some(kind);
         self.recorder.kind(FamilyIx(family as u32), kind);
@@ -422,12 +423,12 @@ impl Naive<'_> {
         let mut value = Vec::new();
         self.quoted(&mut value, "label value")?;
         if str::from_utf8(&value).is_err() {
-            return Err(format!("invalid label value {}", Quoted(&value)));
+            return Err(format!("invalid label value {}", quoted_as_sent(&value)));
         }
         self.add(name, value.clone(), line)?;
         match self.skip_blanks()? {
             b',' | b'}' => Ok(()),
-            _ => Err(format!("unexpected end of label value {}", Quoted(&value))),
+            _ => Err(format!("unexpected end of label value {}", quoted_as_sent(&value))),
         }
     }
 
@@ -446,7 +447,7 @@ impl Naive<'_> {
             return Ok(());
         }
         let Some(rank) = number::parse(&value) else {
-            return Err(format!("expected float as value for '{name}' label, got {}", Quoted(&value)));
+            return Err(format!("expected float as value for '{name}' label, got {}", quoted_as_sent(&value)));
         };
         line.rank = Some(rank);
         Ok(())
@@ -498,10 +499,9 @@ impl Naive<'_> {
         let Some(timestamp) = str::from_utf8(&token).ok().and_then(|token| token.parse().ok()) else {
             return Err(format!("expected integer as timestamp, got {}", Quoted(&token)));
         };
-        let mut rest = self.rest()?;
+        let rest = self.rest()?;
         if !rest.is_empty() {
-            rest.retain(|byte| *byte != b'\\');
-            return Err(format!("spurious string after timestamp: {}", Quoted(&rest)));
+            return Err(format!("spurious string after timestamp: {}", quoted_without_backslashes(&rest)));
         }
         Ok(Some(timestamp))
     }
@@ -509,6 +509,30 @@ impl Naive<'_> {
 
 fn is_blank(byte: u8) -> bool {
     byte == b' ' || byte == b'\t'
+}
+
+/// Quotes as much of an unescaped token as stands in the bytes that may be quoted of it as it was sent.
+fn quoted_as_sent(token: &[u8]) -> String {
+    let (mut shown, mut sent) = (Vec::new(), Vec::new());
+    for byte in token {
+        let start = sent.len();
+        match byte {
+            b'\n' => sent.extend_from_slice(b"\\n"),
+            b'\\' | b'"' => sent.extend_from_slice(&[b'\\', *byte]),
+            byte => sent.push(*byte),
+        }
+        shown.push((start, *byte));
+    }
+    let Start { bytes, left_out } = Start::of_escaped(&sent, QUOTE_BYTES_MAX);
+    let shown: Vec<u8> = shown.iter().filter(|(start, _)| *start < bytes.len()).map(|(_, byte)| *byte).collect();
+    format!("{}{}", Quoted(&shown), LeftOut(left_out))
+}
+
+/// Quotes the beginning of the rest of a line without its backslashes.
+fn quoted_without_backslashes(rest: &[u8]) -> String {
+    let Start { bytes, left_out } = Start::of(rest);
+    let shown: Vec<u8> = bytes.iter().copied().filter(|byte| *byte != b'\\').collect();
+    format!("{}{}", Quoted(&shown), LeftOut(left_out))
 }
 
 fn escape(value: &[u8]) -> String {

@@ -6,6 +6,7 @@ use crate::model::sample::Kind;
 use crate::random::Random;
 
 mod generate;
+mod long;
 mod repeats;
 
 /// The bodies of the compatibility cases: scheme, body, and `ok` or the message behind "in line ", all escaped.

@@ -20,7 +20,7 @@ use super::super::hashes::Hashes;
 use super::super::line::Opening;
 use super::super::outline::Help;
 use super::super::pages::{Pages, Piece};
-use super::super::problem::{Problem, Problems};
+use super::super::problem::{LabelsStart, Problem, Problems};
 use crate::limits::{AUDITED_BYTES_PER_GROUP, AUDITED_BYTES_PER_LINE};
 use crate::model::line::label_pairs;
 use crate::model::sample::{Kind, Label};
@@ -159,7 +159,7 @@ impl FamilyAudit {
             let part = format!("{}{suffix}", self.name);
             let found = catalog.find_family(&part).map(|id| catalog.family(id));
             if found.is_some_and(|found| found.holders > 0 || found.own.is_some()) {
-                self.problems.add(Problem::part_collides(&part, self.kind, &self.name));
+                self.problems.add_with(|| Problem::part_collides(&part, self.kind, &self.name));
             }
         }
     }
@@ -168,7 +168,7 @@ impl FamilyAudit {
     fn check_own_kind(&mut self, family: &Family) -> bool {
         let other = family.kinds.iter().map(|(kind, _)| *kind).find(|kind| *kind != self.kind);
         let Some(other) = other.filter(|_| family.own.is_some()) else { return true };
-        self.problems.add(Problem::own_kind(&self.name, other, self.kind));
+        self.problems.add_with(|| Problem::own_kind(&self.name, other, self.kind));
         false
     }
 
@@ -188,7 +188,7 @@ impl FamilyAudit {
             let Some((held, home)) = catalog.holding(entry) else { continue };
             let help = help_text(held.help.as_ref());
             if let Some(own_help) = own_help.filter(|own_help| *own_help != help) {
-                self.problems.add(Problem::own_help(&self.name, help, own_help));
+                self.problems.add_with(|| Problem::own_help(&self.name, help, own_help));
                 self.phase = Phase::Done;
                 return;
             }
@@ -204,7 +204,7 @@ impl FamilyAudit {
         // Each group may have been asked when it had the right one, although there was always one that had not.
         let other = family.kinds.iter().map(|(kind, _)| *kind).find(|other| *other != kind && family.kinds.len() > 1);
         if let Some(other) = other.filter(|_| !has_found) {
-            self.problems.add(Problem::own_kind(name, other, kind));
+            self.problems.add_with(|| Problem::own_kind(name, other, kind));
         }
     }
 
@@ -242,7 +242,7 @@ impl FamilyAudit {
         if let Some(word) = word.filter(|word| memmem::find(labels, word.as_bytes()).is_some())
             && label_pairs(text(labels)).any(|(label, _)| label == word)
         {
-            self.problems.add_with(|| Problem::explicit_label(name, kind, labels, word));
+            self.problems.add_with(|| Problem::explicit_label(name, kind, LabelsStart::of(labels, 0), word));
         }
         if memmem::find(labels, b"__").is_none() {
             return; // Nearly always; far cheaper than to take the labels apart.

@@ -15,7 +15,7 @@ use super::super::entry::{Entry, FamilyId, GroupId};
 use super::super::line::metric_lines;
 use super::super::outline::Help;
 use super::super::pages::Pages;
-use super::super::problem::{Problem, Problems};
+use super::super::problem::{LabelsStart, Problem, Problems};
 use super::AuditTicket;
 use crate::limits::{AUDIT_ROUNDS_MAX, ERRORS_LISTED_MAX};
 use crate::model::line::label_pairs;
@@ -96,7 +96,7 @@ impl<'a> Audit<'a> {
     fn check_own(&mut self, id: FamilyId, family: &Family) -> bool {
         let Some(own) = family.own else { return true };
         if let Some((kind, _)) = family.kinds.iter().find(|(kind, _)| *kind != family.kind) {
-            self.problems.add(Problem::own_kind(&family.name, *kind, family.kind));
+            self.problems.add_with(|| Problem::own_kind(&family.name, *kind, family.kind));
             return false;
         }
         if !own.demands_help {
@@ -108,7 +108,7 @@ impl<'a> Audit<'a> {
             (help != own_help).then_some(help)
         });
         if let Some(help) = other {
-            self.problems.add(Problem::own_help(&family.name, help, own_help));
+            self.problems.add_with(|| Problem::own_help(&family.name, help, own_help));
         }
         other.is_none()
     }
@@ -119,7 +119,7 @@ impl<'a> Audit<'a> {
             let part = format!("{}{suffix}", family.name);
             let found = self.catalog.find_family(&part).map(|id| self.catalog.family(id));
             if found.is_some_and(|found| found.holders > 0 || found.own.is_some()) {
-                self.problems.add(Problem::part_collides(&part, family.kind, &family.name));
+                self.problems.add_with(|| Problem::part_collides(&part, family.kind, &family.name));
             }
         }
     }
@@ -155,7 +155,7 @@ impl<'a> Audit<'a> {
         };
         let key = &self.catalog.group(group).key;
         if let Some(word) = word.filter(|word| key.labels().any(|(name, _)| name == *word)) {
-            self.problems.add_with(|| Problem::explicit_label(&family.name, family.kind, labels, word));
+            self.problems.add_with(|| Problem::explicit_label(&family.name, family.kind, LabelsStart::of(labels, 0), word));
         }
         if memmem::find(labels, b"__").is_none() {
             return; // Nearly always; far cheaper than to take the labels apart.
