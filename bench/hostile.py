@@ -231,7 +231,7 @@ class Found:
         return f"{self.name:70}{''.join(cells)}{self.remark}"
 
 
-WAITS = "".join(f"{name:>10}" for name in ("alone p50", "p99", "worst", "beside p50", "p99", "worst"))
+WAITS = "".join(f"{name:>10}" for name in ("alone p50", "p99", "worst", "p50", "p99", "worst"))
 COUNTS = "".join(f"{name:>8}" for name in ("failed", "done", "refused", "cut", "MiB", "peak", "noise"))
 HEAD = f"{'ms that an honest client waits':70}{WAITS}{'late %':>7}{COUNTS}"
 

@@ -144,7 +144,8 @@ fn push_until(addr: SocketAddr, is_over: &AtomicBool) -> Vec<Duration> {
     stream.set_nodelay(true).expect("an open connection");
     let (mut waits, mut buffer) = (Vec::new(), [0; 4096]);
     while !is_over.load(Ordering::Relaxed) {
-        let body = format!("honest {}\n", waits.len());
+        // Of the same length each time, so that it has room in a full store.
+        let body = format!("honest 1{:08}\n", waits.len());
         let begin = Instant::now();
         write!(stream, "PUT /metrics/job/honest HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n{body}", body.len())
             .expect("the gateway reads");

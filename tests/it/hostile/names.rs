@@ -37,7 +37,7 @@ fn with_sets(sets: usize) -> Server {
 
 #[test]
 fn a_twin_is_found_in_a_group_with_any_other_names() {
-    const SETS: usize = 1000;
+    const SETS: usize = 990;
     let gateway = with_sets(SETS);
     let refused = |what: &str, path: &str, body: &str| {
         let response = put(&gateway, path, body);
@@ -46,7 +46,7 @@ fn a_twin_is_found_in_a_group_with_any_other_names() {
         assert!(text.contains("was collected before with the same name and label values"), "{what}: {text:.300}");
     };
     // Series with all the labels that a group has, or with some of them, the rest being those of their own group.
-    for set in [1, 2, 512, 3, 341, 682, 511, 999, SETS] {
+    for set in [1, 2, 512, 3, 341, 682, 511, 989, SETS] {
         let beside = series(None, set, "v");
         refused(&format!("set {set}"), "/metrics/job/x", &beside);
         // The last of many, all others of which are new.
@@ -60,7 +60,7 @@ fn a_twin_is_found_in_a_group_with_any_other_names() {
         }
     }
     // What differs in one value, or has one label more or less than any group, is none.
-    for (set, value) in [(1, "w"), (999, "w"), (1023, "v"), (1023, "w")] {
+    for (set, value) in [(1, "w"), (989, "w"), (1023, "v"), (1023, "w")] {
         put_well(&gateway, "/metrics/job/x", series(None, set, value));
     }
     // The other way round: the group comes later than the series.
@@ -72,7 +72,7 @@ fn a_twin_is_found_in_a_group_with_any_other_names() {
 #[test]
 fn many_sets_of_names_and_many_series_hold_up_nobody() {
     let gateway = with_sets(990);
-    let body: String = (0..3000).map(|at| series(None, 1023, &at.to_string())).collect();
+    let body: String = (0..1000).map(|at| series(None, 1023, &at.to_string())).collect();
     let (honest, begin) = (Honest::start(&gateway), Instant::now());
     let response = put(&gateway, "/metrics/job/big", body);
     let taken = begin.elapsed();

@@ -15,7 +15,7 @@ const SERIES: usize = 12_000;
 const PROTOBUF: &str = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=";
 
 /// What readers ask for: a name, a path, header lines.
-fn questions() -> Vec<(&'static str, String)> {
+pub(super) fn questions() -> Vec<(&'static str, String)> {
     let scrape = |encoding: &str, more: &str| get_head("/metrics", &format!("Accept: {PROTOBUF}{encoding}\r\n{more}"));
     vec![
         ("JSON of the group", get_head("/api/v1/groups/job/a", "")),
