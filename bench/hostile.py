@@ -25,8 +25,8 @@ NAMES = [f"l{at}" for at in range(10)]
 
 
 class Attack:
-    """A name, and a call that makes attackers. It goes on for some seconds, and until each of them has had an answer, or
-    a part of one if it is a crowd of readers."""
+    """A name, and a call that makes attackers. It goes on for some seconds, and until each of them has had an answer,
+    or a part of one if it is a crowd of readers."""
 
     SECONDS, SMOKE_SECONDS, MORE_SECONDS = 4, 1, 15
 
@@ -225,13 +225,13 @@ class Found:
 
     def line(self):
         waits = [wait for found in (self.alone, self.beside) for wait in (found.p50(), found.p99(), found.worst())]
-        cells = [*(f"{wait:10.2f}" for wait in waits), f"{self.beside.lost_percent(LATE_MS):7.1f}",
+        cells = [*(f"{wait:11.2f}" for wait in waits), f"{self.beside.lost_percent(LATE_MS):7.1f}",
                  *(f"{number:8}" for number in (self.beside.failed, *self.counts)),
                  *(f"{number:8.0f}" for number in (*self.memory, self.noise))]
         return f"{self.name:70}{''.join(cells)}{self.remark}"
 
 
-WAITS = "".join(f"{name:>10}" for name in ("alone p50", "p99", "worst", "p50", "p99", "worst"))
+WAITS = "".join(f"{name:>11}" for name in ("alone: p50", "p99", "worst", "beside: p50", "p99", "worst"))
 COUNTS = "".join(f"{name:>8}" for name in ("failed", "done", "refused", "cut", "MiB", "peak", "noise"))
 HEAD = f"{'ms that an honest client waits':70}{WAITS}{'late %':>7}{COUNTS}"
 

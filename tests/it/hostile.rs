@@ -203,7 +203,7 @@ mod proto {
         write_uint(&mut span, 1, 0);
         write_uint(&mut span, 2, buckets as u64);
         write_bytes(&mut value, 12, &span);
-        // Differences, as signed numbers: the first bucket has one more than none, each other as many as the one before.
+        // Differences as signed numbers: one more than none in the first bucket, then always as many as before.
         let mut differences = vec![0; buckets];
         differences[0] = 2;
         write_bytes(&mut value, 13, &differences);

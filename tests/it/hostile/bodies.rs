@@ -1,6 +1,6 @@
-//! A body that is complete is answered, wherever it ends: exactly at one of the budgets that a session has for a turn, a
-//! byte before or after; plain or compressed; with a length or in chunks; at once or with its end in a read of its own;
-//! with another request right after it or none.
+//! A body that is complete is answered, wherever it ends: exactly at one of the budgets that a session has for a turn,
+//! a byte before or after; plain or compressed; with a length or in chunks; at once or with its end in a read of its
+//! own; with another request right after it or none.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -224,7 +224,8 @@ fn gzip_of_text_that_is_alike() {
 
 #[test]
 fn gzip_of_text_that_is_not() {
-    check(GZIP, |bytes, value| gzip(&text(bytes, false, value), 1));
+    let lengths = [limits::DECODED_PIECE_BYTES, limits::DECODED_BYTES_PER_TURN_MAX].map(|end| [end - 1, end, end + 1]);
+    check_lengths(GZIP, lengths.into_iter().flatten(), |bytes, value| gzip(&text(bytes, false, value), 1));
 }
 
 /// What batch jobs send. The share of a turn ends with the last piece of some of these, though none ends exactly there.

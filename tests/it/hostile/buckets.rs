@@ -1,5 +1,5 @@
-//! One metric may be as large as a push: histograms with many buckets, native ones and others. They are taken, shown and
-//! scraped piece by piece, within little memory.
+//! One metric may be as large as a push: histograms with many buckets, native ones and others. They are taken, shown
+//! and scraped piece by piece, within little memory.
 
 use serde_json::Value;
 
