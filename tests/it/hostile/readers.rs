@@ -140,7 +140,9 @@ fn check_swap(gateway: &mut Server, what: &str, before: &Swap, change: impl FnOn
     change(gateway);
     for (((name, _), stream), expected) in questions().iter().zip(&mut readers).zip(expected) {
         let found = about_f(name, &read_whole(&format!("{what}, {name}"), stream));
-        assert!(found == expected, "{what}, {name}: another answer, {} bytes for {}", found.len(), expected.len());
+        let same = found.iter().zip(&expected).take_while(|(found, expected)| found == expected).count();
+        let from = |answer: &[u8]| String::from_utf8_lossy(&answer[same..answer.len().min(same + 100)]).into_owned();
+        assert!(found == expected, "{what}, {name}: {:?} for {:?} at {same}", from(&found), from(&expected));
     }
     assert!(!gateway.has_ended(), "{what}: {}", gateway.log());
 }
