@@ -15,7 +15,7 @@ SOAK_SECONDS ?= 600
 # The same every time, so that a check says the same about the same tree; FUZZ_SEED=0 takes a new one.
 FUZZ_SEED ?= 1
 # What the bench is told; see bench/bench.py.
-export BENCH_RUNS BENCH_ROWS BENCH_CHURN BENCH_LOCK BENCH_NICE BASE CASES
+export BENCH_RUNS BENCH_ROWS BENCH_ATTACKS BENCH_CHURN BENCH_LOCK BENCH_NICE BASE CASES
 
 .PHONY: run build test test-crash test-attack sim soak check tools fuzz fuzz-smoke bench bench-smoke micro callgrind
 
@@ -83,7 +83,8 @@ fuzz-smoke:
 	done
 
 # The gateway beside the original, nginx and a floor: half an hour for five runs of all rows. bench/bench.py tells what
-# can be set; `make bench BENCH_ROWS=growth BENCH_RUNS=1` shows how cost grows.
+# can be set; `make bench BENCH_ROWS=growth BENCH_RUNS=1` shows how cost grows, `make bench BENCH_ROWS=hostile` what an
+# honest client notices of hostile ones (five minutes).
 bench:
 	bench/run.sh $(JOBS)
 

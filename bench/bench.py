@@ -4,10 +4,11 @@
 The server has core 0, the load core 1. Environment:
 
 BENCH_RUNS    how often everything is done; medians are shown (5)
-BENCH_ROWS    which rows, separated by commas (all but `growth`; `all` is all)
+BENCH_ROWS    which rows, separated by commas (all but `growth`; `all` is all); `hostile` is done once
 BENCH_SMOKE   1: little of everything, to see that it works
 BENCH_CHURN   how many replacing pushes (1,000,000)
 BENCH_BIN     the binary to measure instead of the release build
+BENCH_ATTACKS which attacks of the row `hostile`, words of their names, separated by commas (all)
 BENCH_NICE    the priority of everything that is measured, for machines on which others work: -15, say, as root
 BENCH_LOCK    a file that is locked while a server is measured, for machines that are shared
 """
@@ -24,9 +25,10 @@ import time
 
 import servers
 from growth import growth
+from hostile import hostile
 from reported import REPORTED
 from rows import ROWS, Scale
-from verdict import verdict
+from verdict import hostile_numbers, verdict
 
 SERVERS = ["ours", "original", "nginx", "nginx, copying", "floor"]
 
@@ -127,7 +129,7 @@ def table(results, rows):
 
 def choice():
     """The names of the rows to do."""
-    known = [*ROWS, "reported", "growth"]
+    known = [*ROWS, "reported", "hostile", "growth"]
     asked = os.environ.get("BENCH_ROWS") or ",".join(known[:-1])
     chosen = known if asked == "all" else asked.split(",")
     if unknown := set(chosen) - set(known):
@@ -158,6 +160,11 @@ def main():
         for workload in REPORTED:
             for line in workload(scale, machine):
                 print(line, flush=True)
+    if "hostile" in chosen:
+        print()
+        figures = hostile(scale, machine, lambda line: print(line, flush=True))
+        look = lambda row, server, figure: figures[figure]
+        print("\n".join(["", *verdict(look, hostile_numbers(figures))]), flush=True)
     if "growth" in chosen:
         for lines in growth(scale, machine):
             print("\n".join(["", *lines]), flush=True)

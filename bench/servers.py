@@ -115,6 +115,11 @@ class Server:
                 nanoseconds += int(file.read().split()[0])
         return nanoseconds / 1e9
 
+    def waited(self):
+        """Seconds for which the first thread, which serves, was ready and did not have its core."""
+        with open(f"/proc/{self.pid}/schedstat") as file:
+            return int(file.read().split()[1]) / 1e9
+
     def memory(self, field="VmRSS"):
         """Resident memory in MiB; with VmHWM the most that it ever was."""
         with open(f"/proc/{self.pid}/status") as file:
@@ -126,8 +131,8 @@ class Server:
             file.write("5")
 
 
-def ours(*flags, binary=OURS, level="error", **options):
-    port = free_port()
+def ours(*flags, binary=OURS, level="error", port=None, **options):
+    port = port or free_port()
     command = [binary, f"--web.listen-address=127.0.0.1:{port}", f"--log.level={level}", *flags]
     return Server(command, port, **options)
 

@@ -96,13 +96,25 @@ def against_the_original():
     ]
 
 
-def verdict(look):
+def hostile_numbers(figures):
+    """What is wanted of each hostile row that was measured."""
+    beside = lambda ending: [name for name in figures if name.endswith(ending) and "alone" not in name]
+    take = lambda name: lambda look: look("hostile", "ours", name)
+    wanted = [Number(f"{name}", "<=", 5, take(name)) for name in beside(", p99 ms")]
+    wanted += [Number(f"{name}", "<=", 30, take(name)) for name in beside(", worst ms")]
+    failed = beside(", honest requests failed")
+    wanted += [Number("requests of honest clients that failed", "<=", 0, lambda look:
+                      sum(look("hostile", "ours", name) for name in failed))]
+    return wanted + [Number(name, ">=", 0.3, take(name)) for name in figures if name.endswith("of the rate alone")]
+
+
+def verdict(look, wanted=None):
     """Lines of the table of those numbers that were measured."""
-    judged = [(number, number.judge(look)) for number in numbers()]
-    lines = [f"{'number':72} {'wanted':>10} {'found':>10}"]
+    judged = [(number, number.judge(look)) for number in wanted or numbers()]
+    lines = [f"{'number':84} {'wanted':>10} {'found':>10}"]
     for number, found in judged:
         if found:
             value, holds = found
             wanted = f"{number.sign} {number.bound:.4g}"
-            lines.append(f"{number.text:72} {wanted:>10} {value:>10.4g}  {'holds' if holds else 'MISSED'}")
+            lines.append(f"{number.text:84} {wanted:>10} {value:>10.4g}  {'holds' if holds else 'MISSED'}")
     return lines

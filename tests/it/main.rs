@@ -16,6 +16,7 @@ mod crash;
 mod dependencies;
 mod faults;
 mod gzip;
+mod hostile;
 mod kept;
 mod limits;
 mod migration;
