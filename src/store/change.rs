@@ -114,7 +114,8 @@ impl Store {
     /// may not agree with what the change is making of it.
     pub fn must_wait(&self, staged: &Staged) -> bool {
         let Some(change) = &self.change else { return false };
-        if change.key == *staged.key() {
+        // Two groups whose push times would be the same series cannot both be there.
+        if change.key == *staged.key() || staged.key().instance_twin().is_some_and(|twin| twin == change.key) {
             return true;
         }
         let Some(push) = &change.push else { return false };
