@@ -61,6 +61,9 @@ pub(super) struct Session {
     /// Input that came behind a request whose answer is still on its way, or that is too much for a turn once it is
     /// decompressed.
     input: Vec<u8>,
+    /// HTTP has taken all input there is, and nothing follows from it without more or without an answer. Not so while it
+    /// may have an event that needs no further input, such as the end of a body whose last byte has been taken.
+    is_starved: bool,
     /// Bytes to be sent, from `sent` on; in front of `body`.
     output: Vec<u8>,
     sent: usize,
@@ -165,6 +168,7 @@ impl Session {
             is_input_over: false,
             is_last: false,
             input: Vec::new(),
+            is_starved: true,
             output: Vec::new(),
             sent: 0,
             body: Outgoing::Nothing,
@@ -316,9 +320,9 @@ impl Session {
 
     // ---- input ----
 
-    /// Takes input that was left over, or reads some.
+    /// Takes input that was left over, and what follows from it without any, or reads some.
     fn take_input(&mut self, share: &mut Share, app: &mut App, shared: &mut Shared, clock: Clock) -> Taken {
-        if !self.input.is_empty() {
+        if !self.input.is_empty() || !self.is_starved {
             let mut input = std::mem::take(&mut self.input);
             let used = self.receive(&input, share, app, shared, clock);
             share.has_taken_up |= used > 0;
@@ -360,6 +364,8 @@ impl Session {
     /// used.
     fn receive(&mut self, input: &[u8], share: &mut Share, app: &mut App, shared: &mut Shared, clock: Clock) -> usize {
         let mut used = 0;
+        // Whatever ends the loop early, the next turn goes on from here.
+        self.is_starved = false;
         while self.may_receive() && share.has_room() {
             let rest = &input[used..];
             let piece = &rest[..rest.len().min(self.incoming.piece_bytes_max())];
@@ -369,6 +375,7 @@ impl Session {
                 if consumed > 0 && used < input.len() {
                     continue;
                 }
+                self.is_starved = true;
                 break;
             };
             let step = take_event(event, &mut self.incoming, self.peer, share, app, clock);

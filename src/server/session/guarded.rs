@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use smallvec::SmallVec;
 
 use super::super::{Clock, Shared};
-use super::{Incoming, Session, Share, step};
+use super::{Incoming, Session, step};
 use crate::app::App;
 use crate::auth::Comparison;
 use crate::http;
@@ -27,8 +27,6 @@ impl Session {
         let Incoming::Unproven(unproven) = self.incoming.take() else { return };
         let step = step(app.prove(unproven, self.peer, clock.now()));
         self.follow(step, app, shared);
-        // The end of an empty body is nothing that arrives.
-        self.receive(&[], &mut { Share::WHOLE }, app, shared, clock);
         // From here on it is the client who is waited for.
         self.note_progress(0, shared.now, app.limits());
     }

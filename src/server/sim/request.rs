@@ -326,7 +326,7 @@ fn gzip(body: &[u8]) -> Vec<u8> {
     out
 }
 
-fn snappy(body: &[u8]) -> Vec<u8> {
+pub(super) fn snappy(body: &[u8]) -> Vec<u8> {
     let mut out = b"\xff\x06\0\0sNaPpY".to_vec();
     for block in body.chunks(60_000) {
         let checksum = crc32c::crc32c(block).rotate_right(15).wrapping_add(0xa282_ead8);
@@ -338,7 +338,7 @@ fn snappy(body: &[u8]) -> Vec<u8> {
     out
 }
 
-fn chunked(body: &[u8], random: &mut Random) -> Vec<u8> {
+pub(super) fn chunked(body: &[u8], random: &mut Random) -> Vec<u8> {
     let mut out = Vec::new();
     let mut rest = body;
     while !rest.is_empty() {
