@@ -44,8 +44,8 @@ impl Server {
             return self.close(key);
         }
         self.load.update(session.weigh());
-        if session.enqueue() {
-            self.ready.push_back(key);
+        if let Some(level) = session.enqueue(self.shared.meter.now()) {
+            self.ready.push(key, level);
         }
     }
 

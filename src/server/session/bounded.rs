@@ -26,7 +26,7 @@ impl Session {
             Incoming::Push(push) => push.held_bytes(),
             Incoming::Working(work) => work.held_bytes(),
             // The application bounds what it holds of those that are not let in.
-            Incoming::Held(_) | Incoming::Unproven(_) | Incoming::Nothing => 0,
+            Incoming::Held(_) | Incoming::Unproven(_) | Incoming::Proven(_) | Incoming::Nothing => 0,
         };
         let body = match &self.body {
             Outgoing::Nothing => 0,
