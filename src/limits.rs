@@ -293,9 +293,6 @@ pub const RECEIVED_BYTES_DEFAULT: u64 = 2 << 30;
 /// is never less than twice the store, so that two scrapes of any length can go on while everything is pushed anew.
 pub const ANSWERED_BYTES_DEFAULT: u64 = 256 << 20;
 
-/// What a connection may hold without being counted, bytes: what every request needs for a moment.
-pub const UNCOUNTED_BYTES: usize = 8 << 10;
-
 /// What a converter and its encoder take beside the text, bytes.
 pub const CONVERSION_BYTES: usize = 512 << 10;
 

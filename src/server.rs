@@ -85,6 +85,9 @@ pub struct Server {
     clock: Clock,
     shared: Shared,
     next_sweep: Instant,
+    /// Sessions that were late when that was looked at, and those that make room for others, which go first from the end.
+    late: Vec<usize>,
+    dispensable: Vec<usize>,
     /// The application has work left that no request waits for.
     has_more_work: bool,
     shutdown_at: Option<Instant>,
@@ -158,6 +161,8 @@ impl Server {
                 decided: Vec::new(),
             },
             next_sweep: started + SWEEP_INTERVAL,
+            late: Vec::new(),
+            dispensable: Vec::new(),
             has_more_work: false,
             shutdown_at: None,
             is_flushing: false,
