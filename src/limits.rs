@@ -366,11 +366,44 @@ pub const RECEIVED_BYTES_DEFAULT: u64 = 2 << 30;
 /// is never less than twice the store, so that two scrapes of any length can go on while everything is pushed anew.
 pub const ANSWERED_BYTES_DEFAULT: u64 = 256 << 20;
 
-/// What a connection may hold without being counted, bytes: what every request needs for a moment.
-pub const UNCOUNTED_BYTES: usize = 8 << 10;
-
 /// What a converter and its encoder take beside the text, bytes.
 pub const CONVERSION_BYTES: usize = 512 << 10;
+
+/// Time that a turn of the loop is to take, but for its last steps, each of which takes about a millisecond at most: how
+/// long a client with a small push waits while others ask for much. Waiting for events takes a thousandth of it.
+pub const TURN_TIME_MAX: Duration = Duration::from_millis(2);
+
+/// Time for which a session works in a turn before others have theirs, but for its last step, if it used little time
+/// lately: many small pushes, or a long one of some thousand lines.
+pub const LIGHT_SLICE_TIME_MAX: Duration = Duration::from_micros(250);
+
+/// The same of one that used more: one request that costs much, or some that are small. Many times what looking for
+/// events between two slices takes.
+pub const HEAVY_SLICE_TIME_MAX: Duration = Duration::from_micros(100);
+
+/// Time that a session used lately below which it goes before others: some ten small pushes at once.
+pub const CHARGED_TIME_LIGHT_MAX: Duration = Duration::from_micros(250);
+
+/// The same from which others go before it. A client that was held up for once, as its thread lost the processor, stays
+/// below.
+pub const CHARGED_TIME_HEAVY: Duration = Duration::from_millis(4);
+
+/// Most time that a session is charged: after a quarter of a second without work it is as good as new.
+pub const CHARGED_TIME_MAX: Duration = Duration::from_millis(16);
+
+/// The part of the time in which a session has nothing to do that it is forgiven, one of so many: whoever keeps the loop
+/// busy for less than that part of the time goes first.
+pub const CHARGE_FORGIVEN_PART: u32 = 16;
+
+/// Bytes that are dealt with before the clock is read: that takes some twenty nanoseconds, and so many bytes a hundred
+/// times as long.
+pub const METERED_BYTES: usize = 16 << 10;
+
+/// What an answer that waited for the disk counts of those, as it takes some microseconds.
+pub const SETTLED_BYTES: usize = 1 << 10;
+
+/// Sessions that are given up at once in a turn, for lateness or for memory: telling a client takes some microseconds.
+pub const GIVEN_UP_PER_TURN_MAX: usize = 64;
 
 /// Connections accepted in one turn of the loop.
 pub const ACCEPTS_PER_TURN_MAX: usize = 64;
@@ -548,6 +581,8 @@ const _: () = {
     assert!(LOG_VALUE_BYTES_MAX as u64 * 16 <= LOG_BURST_BYTES_MAX, "no single line exceeds the whole budget");
     assert!(SUMMARY_WINDOW_SECONDS.is_multiple_of(SUMMARY_WINDOW_STEPS as u64), "steps are whole seconds");
     assert!(UNPROVEN_BYTES_MAX > 2 * HEAD_BYTES_MAX, "the longest head can wait");
+    assert!(CHARGED_TIME_HEAVY.as_nanos() < CHARGED_TIME_MAX.as_nanos(), "a session can become heavy");
+    assert!(LIGHT_SLICE_TIME_MAX.as_nanos() < TURN_TIME_MAX.as_nanos(), "several have their turn");
     assert!(HEAD_BYTES_MAX < u32::MAX as usize, "positions inside a head are kept in 32 bits");
     assert!(GROUPS_LISTED_DEFAULT <= GROUPS_LISTED_MAX, "the default can be asked for, too");
     assert!(PARSER_RETAINED_BYTES_MAX < LINE_BYTES_MAX, "the longest line is unusual");

@@ -7,10 +7,14 @@
 //! turn: wait -> give answers that waited for the disk -> accept (bounded) -> for every ready session: flush, read, parse, answer (bounded) -> sweep deadlines
 //!       -> work that no request waits for (bounded)
 //! ```
+//! A turn has a budget of time (`meter`), which goes first to sessions that used least of it lately (`queue`). What does
+//! not fit keeps its place for the next turn, so that a turn is never longer than the budget and a few steps.
 
 mod clock;
 mod crowd;
+mod meter;
 mod patience;
+mod queue;
 mod scrape;
 mod secure;
 mod session;
@@ -32,15 +36,17 @@ use crate::cli::address::ListenAddress;
 use crate::http::HttpDate;
 use crate::limits::{
     ACCEPTS_PER_TURN_MAX, DEFLATE_BYTES_PER_TURN_MAX, EVENTS_PER_TURN_MAX, HANDSHAKES_PER_TURN_MAX, READ_BYTES,
-    SHUTDOWN_TIME_MAX, SWEEP_INTERVAL,
+    SETTLED_BYTES, SHUTDOWN_TIME_MAX, SWEEP_INTERVAL,
 };
 use crate::log::Value;
 use crate::net::notify::{State, Supervisor};
 use crate::net::{self, Reactor, Ready, activation};
-use crate::persist;
+use crate::persist::{self, Settled};
 
 use clock::Clock;
 use crowd::Crowd;
+use meter::Meter;
+use queue::{Level, Queue};
 use secure::Secure;
 use session::{Load, Next, Session, Weight};
 
@@ -61,7 +67,7 @@ pub struct Server {
     app: App,
     sessions: Slab<Session>,
     /// Sessions that have something to do, each at most once.
-    ready: VecDeque<usize>,
+    ready: Queue,
     /// Answers that wait for a change to be on the disk, in the order of their tickets, and whose they are.
     waiting: VecDeque<(usize, Pending)>,
     /// Listeners that may have connections waiting.
@@ -72,11 +78,16 @@ pub struct Server {
     is_crowded: bool,
     /// What requests and answers under way hold.
     load: Load,
+    /// What the disk has done, while there are answers left that waited for it.
+    settling: Option<Settled>,
     /// Accepting has failed: connections may wait of which nobody is told again.
     has_unaccepted: bool,
     clock: Clock,
     shared: Shared,
     next_sweep: Instant,
+    /// Sessions that were late when that was looked at, and those that make room for others, which go first from the end.
+    late: Vec<usize>,
+    dispensable: Vec<usize>,
     /// The application has work left that no request waits for.
     has_more_work: bool,
     shutdown_at: Option<Instant>,
@@ -103,6 +114,8 @@ struct Shared {
     deflate_bytes_left: usize,
     /// Steps of TLS handshakes that may still be made in this turn.
     handshakes_left: usize,
+    /// The time of the turn.
+    meter: Meter,
     /// When the turn began: precise enough for deadlines.
     now: Instant,
     /// Which requests were decided about, in that order.
@@ -125,13 +138,14 @@ impl Server {
             app,
             sessions: Slab::new(),
             // A turn seldom makes more sessions ready than it has events.
-            ready: VecDeque::with_capacity(EVENTS_PER_TURN_MAX),
+            ready: Queue::with_capacity(EVENTS_PER_TURN_MAX),
             waiting: VecDeque::new(),
             accepting: Vec::new(),
             crowd: Crowd::new(&limits),
             connections_max: crowd::connections_max(&limits, net::descriptor_limit()),
             is_crowded: false,
             load: Load::default(),
+            settling: None,
             has_unaccepted: false,
             clock,
             shared: Shared {
@@ -141,11 +155,14 @@ impl Server {
                 pending: None,
                 deflate_bytes_left: 0,
                 handshakes_left: 0,
+                meter: Meter::new(clock),
                 now: started,
                 #[cfg(test)]
                 decided: Vec::new(),
             },
             next_sweep: started + SWEEP_INTERVAL,
+            late: Vec::new(),
+            dispensable: Vec::new(),
             has_more_work: false,
             shutdown_at: None,
             is_flushing: false,
@@ -221,12 +238,14 @@ impl Server {
     /// One turn: waits for something to happen, at most for `timeout` if there is one, and deals with it.
     pub fn turn(&mut self, timeout: Option<Duration>) -> io::Result<Control> {
         self.reactor.wait(self.patience(timeout))?;
-        self.shared.now = self.clock.instant();
+        let uptime = self.clock.uptime();
+        self.shared.meter.begin_turn(self.clock, uptime);
+        self.shared.now = self.clock.started + uptime;
         self.shared.deflate_bytes_left = DEFLATE_BYTES_PER_TURN_MAX;
         self.shared.handshakes_left = HANDSHAKES_PER_TURN_MAX;
         self.shared.date.update(self.clock.now().wall);
         self.collect_ready();
-        self.has_more_work = self.app.take_events(self.clock.now()).map_err(io::Error::other)?;
+        self.take_events()?;
         self.settle();
         self.show_life();
         self.follow_files();
@@ -235,7 +254,7 @@ impl Server {
         self.run_ready();
         self.shed();
         self.sweep();
-        self.has_more_work |= self.app.work_off(self.clock.now());
+        self.work_off();
         if self.app.is_quitting() && self.shutdown_at.is_none() {
             self.app.log.warn("received termination request via web service, exiting gracefully...", &[]);
             self.begin_shutdown();
@@ -247,7 +266,7 @@ impl Server {
     fn end(&mut self) -> io::Result<Control> {
         if !std::mem::replace(&mut self.is_flushing, true) {
             self.app.flush(self.clock.now());
-            self.has_more_work |= self.app.work_off(self.clock.now());
+            self.work_off();
         }
         match self.app.flushed() {
             None => Ok(Control::Continue),
@@ -258,6 +277,26 @@ impl Server {
             Some(Err(reason)) => {
                 self.app.log.error("problem shutting down metric storage", &[("err", Value::Str(&reason))]);
                 Err(io::Error::other(format!("not everything could be stored: {reason}")))
+            }
+        }
+    }
+
+    /// Takes what the helpers of the application have to say, a bounded part of it.
+    fn take_events(&mut self) -> io::Result<()> {
+        self.has_more_work = self.app.take_events(self.clock.now()).map_err(io::Error::other)?;
+        if self.has_more_work {
+            self.shared.meter.step();
+        }
+        Ok(())
+    }
+
+    /// Does work that no request waits for: a step of it, and more while the turn lasts.
+    fn work_off(&mut self) {
+        while self.app.work_off(self.clock.now()) {
+            self.shared.meter.step();
+            if self.shared.meter.is_turn_over() {
+                self.has_more_work = true;
+                break;
             }
         }
     }
@@ -299,8 +338,8 @@ impl Server {
                     // A session that just closed may still have an event on its way.
                     let Some(session) = self.sessions.get_mut(key) else { continue };
                     session.note_ready(readable, writable, ended);
-                    if session.enqueue() {
-                        self.ready.push_back(key);
+                    if let Some(level) = session.enqueue(self.shared.meter.now()) {
+                        self.ready.push(key, level);
                     }
                 }
             }
@@ -341,6 +380,9 @@ impl Server {
                 }
             }
         }
+        if budget < ACCEPTS_PER_TURN_MAX {
+            self.shared.meter.step();
+        }
         self.note_crowd();
     }
 
@@ -356,37 +398,60 @@ impl Server {
 
     // ---- sessions ----
 
+    /// Lets sessions work that have something to do, while the turn lasts; of each level one at least. The others keep
+    /// their places.
     fn run_ready(&mut self) {
         // Sessions that have more to do queue up again and wait for the next turn.
-        for _ in 0..self.ready.len() {
-            let Some(key) = self.ready.pop_front() else { break };
-            let Some(session) = self.sessions.get_mut(key) else { continue };
-            session.dequeue();
-            let next = session.advance(&mut self.app, &mut self.shared, self.clock);
-            self.load.update(session.weigh());
-            match next {
-                Next::Wait => {}
-                Next::Again => {
-                    session.enqueue();
-                    self.ready.push_back(key);
+        let waiting = self.ready.waiting();
+        for (level, waiting) in Level::ALL.into_iter().zip(waiting) {
+            for at in 0..waiting {
+                if at > 0 && self.shared.meter.is_turn_over() {
+                    break;
                 }
-                Next::Close => self.close(key),
-            }
-            if let Some(pending) = self.shared.pending.take() {
-                self.waiting.push_back((key, pending));
+                let Some(key) = self.ready.pop(level) else { break };
+                self.run_session(key, level);
             }
         }
     }
 
-    /// Gives the answers that waited for what the disk has done.
+    fn run_session(&mut self, key: usize, level: Level) {
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        session.dequeue();
+        self.shared.meter.begin_slice(level.slice_time());
+        let next = session.advance(&mut self.app, &mut self.shared, self.clock);
+        let (time, now) = self.shared.meter.end_slice();
+        session.charge(time, now);
+        self.load.update(session.weigh());
+        match next {
+            Next::Wait => {}
+            Next::Again => {
+                if let Some(level) = session.enqueue(now) {
+                    self.ready.push(key, level);
+                }
+            }
+            Next::Close => self.close(key),
+        }
+        if let Some(pending) = self.shared.pending.take() {
+            self.waiting.push_back((key, pending));
+        }
+    }
+
+    /// Gives the answers that waited for what the disk has done, while the turn lasts.
     fn settle(&mut self) {
-        while let Some(settled) = self.app.settled() {
+        while let Some(settled) = self.settling.take().or_else(|| self.app.settled()) {
             while let Some((key, pending)) = self.waiting.pop_front_if(|(_, pending)| pending.ticket <= settled.up_to) {
                 let ticket = pending.ticket;
                 let reply = self.app.settle(pending, &settled.outcome, self.clock.now());
                 let Some(session) = self.sessions.get_mut(key) else { continue };
-                if session.resume(ticket, reply, &mut self.app, &mut self.shared) && session.enqueue() {
-                    self.ready.push_back(key);
+                if session.resume(ticket, reply, &mut self.app, &mut self.shared)
+                    && let Some(level) = session.enqueue(self.shared.meter.now())
+                {
+                    self.ready.push(key, level);
+                }
+                self.shared.meter.note(SETTLED_BYTES);
+                if self.shared.meter.is_turn_over() {
+                    (self.settling, self.has_more_work) = (Some(settled), true);
+                    return;
                 }
             }
         }

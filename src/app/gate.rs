@@ -24,6 +24,13 @@ pub struct Unproven {
     pub comparison: Comparison,
 }
 
+impl Unproven {
+    /// Memory that it takes, bytes.
+    pub fn held_bytes(&self) -> usize {
+        self.head.bytes()
+    }
+}
+
 /// The gate.
 #[derive(Debug)]
 pub(super) struct Gate {

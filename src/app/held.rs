@@ -44,6 +44,11 @@ impl Held {
         std::mem::take(&mut self.header)
     }
 
+    /// Memory that it takes, bytes.
+    pub fn held_bytes(&self) -> usize {
+        self.head.bytes()
+    }
+
     /// Gives back what an unusual request took.
     pub fn clear(&mut self) {
         self.head.shrink_to(HELD_KEPT_BYTES_MAX);

@@ -146,6 +146,16 @@ impl Stream {
         }
     }
 
+    /// Memory that TLS holds for what comes in, bytes.
+    pub fn received_bytes(&self) -> usize {
+        self.tls.as_ref().map_or(0, Tls::received_bytes)
+    }
+
+    /// Memory that TLS holds of what was written, bytes.
+    pub fn unsent_bytes(&self) -> usize {
+        self.tls.as_ref().map_or(0, Tls::unsent_bytes)
+    }
+
     /// Whether nothing that was written is still here.
     pub fn is_flushed(&self) -> bool {
         self.tls.as_ref().is_none_or(Tls::is_flushed)

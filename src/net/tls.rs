@@ -24,6 +24,8 @@ pub(super) struct Tls {
     state: State,
     /// The peer announced the end of what it sends.
     has_peer_closed: bool,
+    /// Bytes that were taken in since something last came of them: a part of a record, or of a hello.
+    unfinished_bytes: usize,
 }
 
 /// Where a connection is.
@@ -42,11 +44,26 @@ impl Tls {
         let connection = ServerConnection::new(Arc::clone(handshake)).map_err(io::Error::other)?;
         let mut connection = Box::new(connection);
         connection.set_buffer_limit(Some(TLS_OUTPUT_BYTES_MAX));
-        Ok(Self { connection, state: State::First { bytes: [0; 5], len: 0 }, has_peer_closed: false })
+        Ok(Self {
+            connection,
+            state: State::First { bytes: [0; 5], len: 0 },
+            has_peer_closed: false,
+            unfinished_bytes: 0,
+        })
     }
 
     pub(super) fn is_handshaking(&self) -> bool {
         self.state != State::Failed && self.connection.is_handshaking()
+    }
+
+    /// Memory held for what comes in and is not complete, bytes.
+    pub(super) fn received_bytes(&self) -> usize {
+        size_of::<ServerConnection>() + self.unfinished_bytes
+    }
+
+    /// Memory held for what waits for room, bytes.
+    pub(super) fn unsent_bytes(&self) -> usize {
+        if self.is_flushed() { 0 } else { TLS_OUTPUT_BYTES_MAX }
     }
 
     /// Whether ciphertext waits for room.
@@ -112,6 +129,7 @@ impl Tls {
             self.state = State::Secured;
         }
         let mut taken = 0;
+        self.unfinished_bytes += raw.len();
         while !raw.is_empty() {
             self.connection.read_tls(&mut raw).map_err(|error| self.failed(socket, &error))?;
             let state = self.connection.process_new_packets().map_err(|error| self.failed(socket, &error))?;
@@ -119,6 +137,11 @@ impl Tls {
             while let Ok(read @ 1..) = self.connection.reader().read(&mut into[taken..]) {
                 taken += read;
             }
+        }
+        if taken > 0 || self.connection.wants_write() {
+            self.unfinished_bytes = 0;
+        } else if !self.connection.is_handshaking() {
+            self.unfinished_bytes = self.unfinished_bytes.min(TLS_RECORD_BYTES_MAX);
         }
         // What the handshake has to say must not wait for somebody to write.
         self.flush(socket);

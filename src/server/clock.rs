@@ -32,11 +32,6 @@ impl Clock {
         self.started.elapsed()
     }
 
-    /// The same as a point in time.
-    pub(super) fn instant(self) -> Instant {
-        self.started + self.uptime()
-    }
-
     /// The time by the calendar.
     pub(super) fn wall(self) -> SystemTime {
         #[cfg(test)]

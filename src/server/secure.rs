@@ -92,16 +92,15 @@ impl Server {
         }
     }
 
-    /// Goes on with requests whose credentials have been compared. All sessions are looked at for each comparison, which
+    /// Has requests go on whose credentials have been compared. All sessions are looked at for each comparison, which
     /// takes many times as long as that.
     pub(super) fn prove(&mut self) {
         while let Some(comparison) = self.app.compared() {
             for (key, session) in &mut self.sessions {
                 if session.awaits_comparison(comparison) {
-                    session.prove(&mut self.app, &mut self.shared, self.clock);
-                    self.waiting.extend(self.shared.pending.take().map(|pending| (key, pending)));
-                    if session.enqueue() {
-                        self.ready.push_back(key);
+                    session.note_compared();
+                    if let Some(level) = session.enqueue(self.shared.meter.now()) {
+                        self.ready.push(key, level);
                     }
                 }
             }

@@ -13,9 +13,10 @@ mod observed;
 use std::fmt::Display;
 use std::io::IoSlice;
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::patience::{Patience, Phase};
+use super::queue::{Charge, Level};
 use super::scrape::Scrape;
 use super::{Clock, Shared};
 use crate::app::conversion::Conversion;
@@ -54,6 +55,8 @@ pub(super) struct Session {
     peer: SocketAddr,
     http: Connection,
     is_queued: bool,
+    /// The time that it used lately.
+    charge: Charge,
     /// The peer sends no more.
     is_input_over: bool,
     /// No further request is taken behind the one at hand.
@@ -61,6 +64,9 @@ pub(super) struct Session {
     /// Input that came behind a request whose answer is still on its way, or that is too much for a turn once it is
     /// decompressed.
     input: Vec<u8>,
+    /// HTTP has taken all input there is, and nothing follows from it without more or without an answer. Not so while it
+    /// may have an event that needs no further input, such as the end of a body whose last byte has been taken.
+    is_starved: bool,
     /// Bytes to be sent, from `sent` on; in front of `body`.
     output: Vec<u8>,
     sent: usize,
@@ -84,6 +90,8 @@ enum Incoming {
     Held(Box<Held>),
     /// A request that may not be let in. Nothing is taken in meanwhile.
     Unproven(Box<Unproven>),
+    /// The same, once its credentials have been compared.
+    Proven(Box<Unproven>),
     Push(Box<Push>),
     /// A complete request whose answer is worked out step by step. Nothing is taken in meanwhile.
     Working(Work),
@@ -162,9 +170,11 @@ impl Session {
             peer,
             http: Connection::bounded(limits.most_bytes(Limit::HeadBytes)),
             is_queued: false,
+            charge: Charge::default(),
             is_input_over: false,
             is_last: false,
             input: Vec::new(),
+            is_starved: true,
             output: Vec::new(),
             sent: 0,
             body: Outgoing::Nothing,
@@ -185,13 +195,22 @@ impl Session {
         self.stream.is_writable |= writable;
     }
 
-    /// Marks it as queued; whether it was not before.
-    pub(super) fn enqueue(&mut self) -> bool {
-        !std::mem::replace(&mut self.is_queued, true)
+    /// Marks it as queued; where its place is, unless it has one. It had nothing to do until `now`.
+    pub(super) fn enqueue(&mut self, now: Duration) -> Option<Level> {
+        if std::mem::replace(&mut self.is_queued, true) {
+            return None;
+        }
+        self.charge.forgive(now);
+        Some(self.charge.level())
     }
 
     pub(super) fn dequeue(&mut self) {
         self.is_queued = false;
+    }
+
+    /// It has worked for so long until `now`.
+    pub(super) fn charge(&mut self, time: Duration, now: Duration) {
+        self.charge.add(time, now);
     }
 
     pub(super) fn peer(&self) -> SocketAddr {
@@ -213,7 +232,7 @@ impl Session {
         match self.incoming.take() {
             Incoming::Push(push) => app.end_push(push),
             Incoming::Working(work) => app.abandon(work),
-            Incoming::Unproven(unproven) => app.release(&unproven),
+            Incoming::Unproven(unproven) | Incoming::Proven(unproven) => app.release(&unproven),
             Incoming::Held(_) | Incoming::Nothing => {}
         }
         self.end_body(app);
@@ -261,6 +280,7 @@ impl Session {
             if self.awaits.is_some() || self.is_unproven() {
                 return Next::Wait;
             }
+            self.go_on(app, shared, clock);
             if self.work(app, shared, clock) {
                 self.note_progress(0, shared.now, app.limits()); // Neither here.
                 return Next::Again;
@@ -270,16 +290,18 @@ impl Session {
                 Disposition::LingerClose => self.linger(shared.now, app.limits()),
                 Disposition::Close => return Next::Close,
             }
-            if share.read == 0 || !share.has_room() {
+            if share.read == 0 || !share.has_room() || shared.meter.is_slice_over() {
                 return Next::Again;
             }
-            if self.stream.is_handshaking() && self.stream.is_readable {
+            let is_handshaking = self.stream.is_handshaking() && self.stream.is_readable;
+            if is_handshaking {
                 if shared.handshakes_left == 0 {
                     return Next::Again;
                 }
                 shared.handshakes_left -= 1;
             }
             match self.take_input(share, app, shared, clock) {
+                Taken::Some if is_handshaking => shared.meter.step(),
                 Taken::Some => {}
                 Taken::Blocked => return Next::Wait,
                 Taken::Over => return Next::Close,
@@ -316,9 +338,9 @@ impl Session {
 
     // ---- input ----
 
-    /// Takes input that was left over, or reads some.
+    /// Takes input that was left over, and what follows from it without any, or reads some.
     fn take_input(&mut self, share: &mut Share, app: &mut App, shared: &mut Shared, clock: Clock) -> Taken {
-        if !self.input.is_empty() {
+        if !self.input.is_empty() || !self.is_starved {
             let mut input = std::mem::take(&mut self.input);
             let used = self.receive(&input, share, app, shared, clock);
             share.has_taken_up |= used > 0;
@@ -360,7 +382,9 @@ impl Session {
     /// used.
     fn receive(&mut self, input: &[u8], share: &mut Share, app: &mut App, shared: &mut Shared, clock: Clock) -> usize {
         let mut used = 0;
-        while self.may_receive() && share.has_room() {
+        // Whatever ends the loop early, the next turn goes on from here.
+        self.is_starved = false;
+        while self.may_receive() && share.has_room() && !shared.meter.is_slice_over() {
             let rest = &input[used..];
             let piece = &rest[..rest.len().min(self.incoming.piece_bytes_max())];
             let (consumed, event) = self.http.receive(piece);
@@ -369,11 +393,19 @@ impl Session {
                 if consumed > 0 && used < input.len() {
                     continue;
                 }
+                self.is_starved = true;
                 break;
             };
+            let decoded = share.decoded;
             let step = take_event(event, &mut self.incoming, self.peer, share, app, clock);
-            share.requests -= usize::from(matches!(step, Step::Answer(_) | Step::Await(_)));
+            let is_decided = matches!(step, Step::Answer(_) | Step::Await(_));
+            share.requests -= usize::from(is_decided);
             self.follow(step, app, shared);
+            if is_decided && used < input.len() {
+                shared.meter.step();
+            } else {
+                shared.meter.note(consumed + (decoded - share.decoded));
+            }
         }
         used
     }
@@ -501,10 +533,12 @@ impl Session {
             // An empty output with something left to make: this turn's compression is used up.
             let is_stalled =
                 self.output.is_empty() && matches!(&self.body, Outgoing::Scrape(scrape) if scrape.is_to_be_made());
-            if share.written == 0 || is_stalled {
+            // A short answer goes out with the step that made it.
+            let is_short = matches!(self.body, Outgoing::Nothing) && self.output.len() <= OUTPUT_KEPT_BYTES_MAX;
+            if share.written == 0 || is_stalled || (shared.meter.is_slice_over() && !is_short) {
                 return Flushed::Spent;
             }
-            if self.sent == self.output.len() && matches!(self.body, Outgoing::Converted(_)) {
+            if self.sent == self.output.len() && matches!(self.body, Outgoing::Converted(_) | Outgoing::Json(_)) {
                 continue; // That step had nothing to send.
             }
             if !self.stream.is_writable {
@@ -519,6 +553,7 @@ impl Session {
                 Progress::Bytes(written) => {
                     share.written = share.written.saturating_sub(written);
                     self.note_sent(written, app);
+                    shared.meter.note(written);
                 }
                 Progress::Blocked => return Flushed::Blocked,
                 Progress::Ended => return Flushed::Broken,
@@ -545,7 +580,7 @@ impl Session {
 
     /// Writes the next part of an answer that is made piece by piece, once the last one has been sent.
     fn fill_output(&mut self, share: &mut Share, app: &mut App, shared: &mut Shared) {
-        if self.sent < self.output.len() || share.written == 0 {
+        if self.sent < self.output.len() || share.written == 0 || shared.meter.is_slice_over() {
             return;
         }
         self.output.clear();
@@ -556,6 +591,7 @@ impl Session {
                 if scrape.make(&self.http, app, &mut shared.deflate_bytes_left, &mut self.output) {
                     self.end_body(app);
                 }
+                shared.meter.step();
                 return;
             }
             Outgoing::Scrape(_) | Outgoing::Nothing => return,
@@ -566,6 +602,7 @@ impl Session {
                 conversion.write(app.store(), &mut piece)
             }
         };
+        shared.meter.step();
         self.http.write_chunk(&piece, &mut self.output);
         if !has_more {
             self.http.write_last_chunk(&mut self.output);
@@ -602,7 +639,7 @@ impl Incoming {
         match self {
             Self::Push(push) if push.is_coded() => CODED_PIECE_BYTES,
             Self::Held(_) => CODED_PIECE_BYTES,
-            Self::Push(_) | Self::Working(_) | Self::Unproven(_) | Self::Nothing => usize::MAX,
+            Self::Push(_) | Self::Working(_) | Self::Unproven(_) | Self::Proven(_) | Self::Nothing => usize::MAX,
         }
     }
 }
@@ -625,7 +662,7 @@ fn take_event(
                 let error = held.cut_short();
                 Step::Answer(app.held_failed(held, &error))
             }
-            Incoming::Unproven(_) | Incoming::Working(_) | Incoming::Nothing => Step::Nothing,
+            Incoming::Unproven(_) | Incoming::Proven(_) | Incoming::Working(_) | Incoming::Nothing => Step::Nothing,
         },
         Event::BodyFailed(error) => failed(incoming, 400, &error, app, clock),
         Event::Refused(refusal) => Step::Refuse(refusal),
@@ -686,6 +723,6 @@ fn failed(incoming: &mut Incoming, status: u16, error: &dyn Display, app: &mut A
     match incoming.take() {
         Incoming::Push(push) => Step::Answer(app.push_failed(push, status, error, clock.now())),
         Incoming::Held(held) => Step::Answer(app.held_failed(held, error)),
-        Incoming::Unproven(_) | Incoming::Working(_) | Incoming::Nothing => Step::Nothing,
+        Incoming::Unproven(_) | Incoming::Proven(_) | Incoming::Working(_) | Incoming::Nothing => Step::Nothing,
     }
 }

@@ -8,7 +8,7 @@ use super::{Incoming, Outgoing, Session};
 use crate::app::App;
 use crate::app::reply::Reply;
 use crate::http::Refusal;
-use crate::limits::{CONVERSION_BYTES, JSON_AHEAD_BYTES, Limit, Limits, Reached, UNCOUNTED_BYTES};
+use crate::limits::{CONVERSION_BYTES, JSON_AHEAD_BYTES, Limit, Limits, Reached};
 
 /// Memory that a session holds, bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -22,11 +22,12 @@ pub(in crate::server) struct Weight {
 impl Session {
     /// How much it holds now, and how much that was when this was asked last.
     pub(in crate::server) fn weigh(&mut self) -> (Weight, Weight) {
-        let push = match &self.incoming {
+        let request = match &self.incoming {
             Incoming::Push(push) => push.held_bytes(),
             Incoming::Working(work) => work.held_bytes(),
-            // The application bounds what it holds of those that are not let in.
-            Incoming::Held(_) | Incoming::Unproven(_) | Incoming::Nothing => 0,
+            Incoming::Held(held) => held.held_bytes(),
+            Incoming::Unproven(unproven) | Incoming::Proven(unproven) => unproven.held_bytes(),
+            Incoming::Nothing => 0,
         };
         let body = match &self.body {
             Outgoing::Nothing => 0,
@@ -35,8 +36,8 @@ impl Session {
             Outgoing::Json(_) => 2 * JSON_AHEAD_BYTES,
         };
         let weight = Weight {
-            received: push + self.input.capacity() + self.http.stashed_bytes(),
-            answered: body + self.output.capacity(),
+            received: request + self.input.capacity() + self.http.stashed_bytes() + self.stream.received_bytes(),
+            answered: body + self.output.capacity() + self.stream.unsent_bytes(),
         };
         (weight, std::mem::replace(&mut self.weight, weight))
     }
@@ -46,12 +47,23 @@ impl Session {
         self.weight
     }
 
-    /// Since when it has been on its way in, if it holds something that is.
-    pub(in crate::server) fn receiving_since(&self) -> Option<Instant> {
-        (self.weight.received > UNCOUNTED_BYTES && self.awaits.is_none()).then(|| self.patience.since())
+    /// What it would give back of its request if that were given up, bytes.
+    pub(in crate::server) fn received_bytes(&self) -> usize {
+        // What waits for the disk is stored already.
+        if self.awaits.is_some() { 0 } else { self.weight.received }
     }
 
-    /// Since when its answer has been on its way out, if it has a long one.
+    /// What it would give back of its answer if that were given up, bytes.
+    pub(in crate::server) fn answered_bytes(&self) -> usize {
+        self.weight.answered
+    }
+
+    /// When it began to do what it does.
+    pub(in crate::server) fn since(&self) -> Instant {
+        self.patience.since()
+    }
+
+    /// Since when its answer has been on its way out, if that keeps text of the store alive.
     pub(in crate::server) fn answering_since(&self) -> Option<Instant> {
         (!matches!(self.body, Outgoing::Nothing)).then(|| self.patience.since())
     }
@@ -94,6 +106,11 @@ impl Session {
                 self.answer(Reply { status: limit.status(), closes: true, ..reply }, app, shared);
                 true
             }
+            (Phase::Head | Phase::Body, Incoming::Unproven(unproven) | Incoming::Proven(unproven)) => {
+                app.release(&unproven);
+                self.refuse(reached, app, shared);
+                true
+            }
             (Phase::Head, Incoming::Nothing) if !self.http.owes_response() => {
                 self.refuse(reached, app, shared);
                 true
@@ -128,6 +145,11 @@ impl Load {
     pub(in crate::server) fn update(&mut self, (new, old): (Weight, Weight)) {
         self.0.received = self.0.received + new.received - old.received;
         self.0.answered = self.0.answered + new.answered - old.answered;
+    }
+
+    /// Whether answers hold more themselves than they keep alive of the store, which is `old` bytes.
+    pub(in crate::server) fn is_answered_own(&self, old: usize) -> bool {
+        self.0.answered >= old
     }
 
     /// By how much requests on their way in hold too much.

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use smallvec::SmallVec;
 
 use super::super::{Clock, Shared};
-use super::{Incoming, Session, Share, step};
+use super::{Incoming, Session, step};
 use crate::app::App;
 use crate::auth::Comparison;
 use crate::http;
@@ -22,15 +22,25 @@ impl Session {
         matches!(&self.incoming, Incoming::Unproven(unproven) if unproven.comparison == comparison)
     }
 
-    /// The comparison that the session waits for has been made.
-    pub(in crate::server) fn prove(&mut self, app: &mut App, shared: &mut Shared, clock: Clock) {
-        let Incoming::Unproven(unproven) = self.incoming.take() else { return };
-        let step = step(app.prove(unproven, self.peer, clock.now()));
-        self.follow(step, app, shared);
-        // The end of an empty body is nothing that arrives.
-        self.receive(&[], &mut { Share::WHOLE }, app, shared, clock);
-        // From here on it is the client who is waited for.
-        self.note_progress(0, shared.now, app.limits());
+    /// The comparison that the session waits for has been made: it goes on when it has its turn.
+    pub(in crate::server) fn note_compared(&mut self) {
+        self.incoming = match self.incoming.take() {
+            Incoming::Unproven(unproven) => Incoming::Proven(unproven),
+            incoming => incoming,
+        };
+    }
+
+    /// Goes on with a request whose credentials have been compared.
+    pub(super) fn go_on(&mut self, app: &mut App, shared: &mut Shared, clock: Clock) {
+        self.incoming = match self.incoming.take() {
+            Incoming::Proven(unproven) => {
+                let step = step(app.prove(unproven, self.peer, clock.now()));
+                self.follow(step, app, shared);
+                // From here on it is the client who is waited for.
+                return self.note_progress(0, shared.now, app.limits());
+            }
+            incoming => incoming,
+        };
     }
 
     /// There is no TLS where there has to be: the connection ends, with an answer to a client that came without.

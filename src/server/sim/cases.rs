@@ -1,12 +1,14 @@
 //! Runs written by hand: what simulated runs have found, each as short as it gets.
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::time::Duration;
 
 use super::World;
 use super::model::Push;
-use super::request::{Request, Wish};
-use crate::limits::REQUESTS_PER_TURN_MAX;
+use super::request::{Request, Wish, chunked, snappy};
+use crate::limits::{CODED_PIECE_BYTES, DECODED_BYTES_PER_TURN_MAX, READ_BYTES, REQUESTS_PER_TURN_MAX};
+use crate::random::Random;
 
 const HEALTHY: &str = "GET /-/healthy HTTP/1.1\r\nHost: h\r\n\r\n";
 
@@ -103,4 +105,64 @@ fn who_is_given_up_is_told_once() {
     assert_eq!(world.unread(client), answer);
     world.pass(Duration::from_secs(125));
     assert!(world.is_closed(client));
+}
+
+fn deflated(body: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(body).expect("a vector takes everything");
+    encoder.finish().expect("a vector takes everything")
+}
+
+/// A push of nothing but so many line ends, in a coding or none, in chunks or not.
+fn empty_push(body_bytes: usize, coding: &str, is_chunked: bool) -> Request {
+    let body = vec![b'\n'; body_bytes];
+    let body = match coding {
+        "gzip" => deflated(&body),
+        "snappy" => snappy(&body),
+        _ => body,
+    };
+    let (framing, body) = if is_chunked {
+        ("Transfer-Encoding: chunked".to_owned(), chunked(&body, &mut Random::new(body_bytes as u64)))
+    } else {
+        (format!("Content-Length: {}", body.len()), body)
+    };
+    let head = format!("PUT /metrics/job/a HTTP/1.1\r\nHost: h\r\nContent-Encoding: {coding}\r\n{framing}\r\n\r\n");
+    let push = Push { group: 0, is_replace: true, has_timestamp: false, families: BTreeMap::new() };
+    let bytes = [head.as_bytes(), &body].concat();
+    Request { bytes, head_bytes: head.len(), ..Request::of("", Wish::Push(push)) }
+}
+
+/// A body that is complete is answered, wherever the share of a turn ends.
+#[test]
+fn a_body_may_end_with_any_share() {
+    const EDGES: [usize; 3] = [CODED_PIECE_BYTES, READ_BYTES, DECODED_BYTES_PER_TURN_MAX];
+    let check = |request: Request, what: &str| {
+        for (mut world, pace) in [(World::quiet(), "whole turns"), (World::quiet_and_slow(), "turns of a step")] {
+            let client = world.connect(vec![request.clone()]);
+            world.send(client, usize::MAX);
+            assert_eq!(world.answers(client), 1, "{what}, {pace}");
+        }
+    };
+    for edge in EDGES {
+        for coding in ["identity", "gzip", "snappy"] {
+            for is_chunked in [false, true] {
+                // What is counted begins with the head, or with the body.
+                let head = empty_push(edge, coding, is_chunked).head_bytes;
+                for bytes in [edge - head - 1, edge - head, edge - head + 1, edge - 1, edge, edge + 1] {
+                    let what = format!("{bytes} bytes, {coding}, in chunks: {is_chunked}");
+                    check(empty_push(bytes, coding, is_chunked), &what);
+                }
+            }
+        }
+    }
+    // As many requests as a turn takes, and the last one with a body.
+    for count in [REQUESTS_PER_TURN_MAX - 1, REQUESTS_PER_TURN_MAX, REQUESTS_PER_TURN_MAX + 1] {
+        let mut world = World::quiet();
+        let mut plan = vec![Request::of(HEALTHY, Wish::Other(200)); count - 1];
+        plan.push(empty_push(0, "identity", false));
+        plan.push(empty_push(3, "gzip", true));
+        let client = world.connect(plan);
+        world.send(client, usize::MAX);
+        assert_eq!(world.answers(client), count + 1);
+    }
 }

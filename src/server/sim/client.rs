@@ -24,6 +24,8 @@ pub struct Habit {
     stops_at: Option<usize>,
     /// It reads no more behind so many bytes.
     deaf_from: Option<usize>,
+    /// It reads nothing behind so many bytes until everybody comes to an end.
+    rests_at: Option<usize>,
     /// It hangs up behind so many bytes; whether with a reset.
     leaves_at: Option<(usize, bool)>,
     /// It ends what it sends once all is sent.
@@ -113,9 +115,11 @@ impl Client {
         client.habit =
             Habit { sends: sends.max(least), delivers: delivers.max(least), reads: reads.max(50), ..client.habit };
         client.habit.pipelines = random.one_in(2);
+        let far = if random.one_in(2) { 9000 } else { 300_000 };
         match random.below(12) {
             0 => client.habit.stops_at = Some(random.index(length + 1)),
-            1 => client.habit.deaf_from = Some(random.index(9000)),
+            1 => client.habit.deaf_from = Some(random.index(far)),
+            6 | 7 => client.habit.rests_at = Some(random.index(far)),
             2 | 3 => client.habit.leaves_at = Some((random.index(length + 1), random.one_in(2))),
             4 | 5 => client.habit.half_closes = true,
             _ => {}
@@ -144,6 +148,7 @@ impl Client {
                 pipelines: false,
                 stops_at: None,
                 deaf_from: None,
+                rests_at: None,
                 leaves_at: None,
                 half_closes: false,
             },
@@ -171,10 +176,14 @@ impl Client {
                 network.deliver(self.line, count).then(|| format!("{} delivers up to {count}", self.line))
             }
             _ => {
-                if self.habit.deaf_from.is_some_and(|from| self.received_bytes >= from) {
+                // It may stop anywhere, and not only between two reads.
+                let stops = [self.habit.deaf_from, self.habit.rests_at];
+                let left = stops.into_iter().flatten().map(|at| at.saturating_sub(self.received_bytes)).min();
+                if left == Some(0) {
                     return None;
                 }
-                let bytes = network.receive(self.line, 1 + random.index(self.habit.reads));
+                let count = (1 + random.index(self.habit.reads)).min(left.unwrap_or(usize::MAX));
+                let bytes = network.receive(self.line, count);
                 self.received_bytes += bytes.len();
                 self.received.extend_from_slice(&bytes);
                 (!bytes.is_empty()).then(|| format!("{} reads {}", self.line, bytes.len()))
@@ -184,6 +193,7 @@ impl Client {
 
     /// Takes no small steps any more.
     pub fn hurry(&mut self) {
+        self.habit.rests_at = None;
         let Habit { sends, delivers, reads, .. } = &mut self.habit;
         [sends, delivers, reads].into_iter().for_each(|size| *size = (*size).max(10_000));
     }

@@ -68,6 +68,8 @@ pub struct Customs {
     pub has_quits: bool,
     /// Passwords are right, and nobody asks first whether a body is wanted.
     pub is_plain: bool,
+    /// Half of the requests ask for everything.
+    pub is_greedy: bool,
 }
 
 /// What everybody calls `user`.
@@ -79,7 +81,8 @@ const WRONG: &str = "Authorization: Basic dXNlcjp3cm9uZw==\r\n";
 impl Request {
     /// Some request. `clock` numbers samples, so that no two pushes are the same.
     pub fn random(customs: Customs, is_last: bool, clock: &mut u64, random: &mut Random) -> Self {
-        let kind = random.below(100);
+        let is_greedy = customs.is_greedy && random.one_in(2);
+        let kind = if is_greedy { [70, 81, 90][random.index(3)] } else { random.below(100) };
         let (wish, method, path) = match kind {
             0..45 => {
                 let push = push(customs, clock, random);
@@ -326,7 +329,7 @@ fn gzip(body: &[u8]) -> Vec<u8> {
     out
 }
 
-fn snappy(body: &[u8]) -> Vec<u8> {
+pub(super) fn snappy(body: &[u8]) -> Vec<u8> {
     let mut out = b"\xff\x06\0\0sNaPpY".to_vec();
     for block in body.chunks(60_000) {
         let checksum = crc32c::crc32c(block).rotate_right(15).wrapping_add(0xa282_ead8);
@@ -338,7 +341,7 @@ fn snappy(body: &[u8]) -> Vec<u8> {
     out
 }
 
-fn chunked(body: &[u8], random: &mut Random) -> Vec<u8> {
+pub(super) fn chunked(body: &[u8], random: &mut Random) -> Vec<u8> {
     let mut out = Vec::new();
     let mut rest = body;
     while !rest.is_empty() {

@@ -12,6 +12,7 @@ use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, SystemTime};
 
+use super::super::meter::Pace;
 use super::client::{Circumstances, Client, Decision};
 use super::model::Model;
 use super::request::{Customs, PASSWORD, Request, Wish};
@@ -21,7 +22,7 @@ use crate::app::{App, Settings};
 use crate::auth;
 use crate::config::hash::BcryptHash;
 use crate::config::web::{User, WebConfig};
-use crate::limits::COMMIT_TIME_MAX;
+use crate::limits::{COMMIT_TIME_MAX, METERED_BYTES, TURN_TIME_MAX};
 use crate::log::{Format, Level, Logger};
 use crate::model::time::Timestamp;
 use crate::net::simulated::Network;
@@ -59,6 +60,8 @@ pub struct Weather {
     /// Buffers of the network are small.
     is_narrow: bool,
     clients_max: usize,
+    /// How fast turns pass.
+    pace: Pace,
 }
 
 /// See the module.
@@ -101,17 +104,20 @@ impl World {
     /// A machine that is switched on.
     pub fn new(seed: u64, transcript: Transcript) -> Self {
         let mut random = Random::new(seed);
+        let crowd = if random.one_in(4) { 16 } else { 6 };
         let weather = Weather {
             customs: Customs {
                 has_users: random.one_in(4),
                 is_long: random.one_in(4),
                 has_quits: random.one_in(4),
                 is_plain: false,
+                is_greedy: random.one_in(4),
             },
             sync: if random.one_in(4) { Sync::Interval(Duration::from_secs(5)) } else { Sync::Always },
             has_faults: random.one_in(2),
             is_narrow: random.one_in(2),
-            clients_max: 1 + random.index(6),
+            clients_max: 1 + random.index(crowd),
+            pace: pace(&mut random),
         };
         let disk = Disk::random(&mut random);
         Self::with(weather, disk, random, transcript)
@@ -185,6 +191,7 @@ impl World {
         let mut server = Server::new(app).expect("a server can be made");
         server.reactor = self.network.reactor().expect("a reactor can be made");
         server.accepting.push(true);
+        server.shared.meter.pace = self.weather.pace;
         (self.booted_at, self.wakes_at) = (self.now, Some(self.now));
         (self.commit_since, self.is_stalled) = (None, false);
         (self.ending, self.is_ended, self.is_woken) = (None, false, false);
@@ -219,9 +226,11 @@ impl World {
         self.wakes_at = server.patience(None).map(|patience| self.now + patience);
         let decided = std::mem::take(&mut server.shared.decided);
         let (sessions, bytes) = (server.sessions.len(), server.most_buffered_bytes());
+        let steps = server.shared.meter.pace.steps;
         let is_quitting = server.app.is_quitting();
         self.server = Some(server);
-        self.transcript.note(|| format!("turn {} at {:?}: {outcome:?}, {sessions} {bytes}", self.turns, self.now));
+        self.transcript
+            .note(|| format!("turn {} at {:?}: {outcome:?}, {sessions} {bytes} {steps}", self.turns, self.now));
         if self.ending.is_none() && (is_terminating || is_quitting) {
             self.ending = Some(self.now);
         }
@@ -229,7 +238,7 @@ impl World {
             self.decide(decided);
         }
         self.note_commit();
-        self.check_turn(bytes);
+        self.check_turn(bytes, steps);
         match outcome {
             Ok(Control::Continue) => {}
             Ok(Control::Finished) => self.is_ended = true,
@@ -409,6 +418,12 @@ impl World {
         };
         vec![status]
     }
+}
+
+/// From turns that take whatever there is to turns of one step, however small that is.
+fn pace(random: &mut Random) -> Pace {
+    let step_time = [TURN_TIME_MAX / 10_000, TURN_TIME_MAX / 200, TURN_TIME_MAX / 10, TURN_TIME_MAX][random.index(4)];
+    Pace { step_time, step_bytes: [1, 100, METERED_BYTES][random.index(3)], steps: 0 }
 }
 
 fn client_line(client: &Client) -> String {

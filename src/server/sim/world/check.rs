@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use super::{Circumstances, Client, View, World};
-use crate::limits::{HEAD_BYTES_MAX, READ_BYTES, READ_BYTES_PER_TURN_MAX, SWEEP_INTERVAL, WRITE_BYTES_PER_TURN_MAX};
+use crate::limits::{
+    HEAD_BYTES_MAX, READ_BYTES, READ_BYTES_PER_TURN_MAX, SWEEP_INTERVAL, TURN_TIME_MAX, WRITE_BYTES_PER_TURN_MAX,
+};
 use crate::persist::Sync;
 
 /// Silence that is put up with inside a request or an answer.
@@ -22,9 +24,16 @@ const END_MAX: Duration = Duration::from_secs(10 + 10 + 10);
 /// What one session may hold, bytes: a head, or what was read at once and what is to be sent.
 const SESSION_BYTES_MAX: usize = HEAD_BYTES_MAX + 4 * READ_BYTES;
 
+/// Steps that a turn may make when its time is over: of each level one session makes one, sends a short answer, and is
+/// done; what is there beside sessions makes one for each kind.
+const LAST_STEPS_MAX: u64 = 3 * 4 + 4;
+
 impl World {
     /// Work and memory of a turn are bounded, and a gateway that was asked to ends.
-    pub(super) fn check_turn(&mut self, bytes: usize) {
+    pub(super) fn check_turn(&mut self, bytes: usize, steps: u64) {
+        let step_time = self.weather.pace.step_time.as_nanos().max(1);
+        let most = u64::try_from(TURN_TIME_MAX.as_nanos().div_ceil(step_time)).unwrap_or(u64::MAX);
+        assert!(steps <= most + LAST_STEPS_MAX, "{steps} steps in a turn that has time for {most}");
         assert!(bytes <= SESSION_BYTES_MAX, "a session holds {bytes} bytes");
         for client in &mut self.clients {
             let line = self.network.line(client.line);

@@ -2,24 +2,33 @@
 
 use super::*;
 
+/// Turns have time for whatever there is.
+const UNHURRIED: Pace = Pace { step_time: Duration::from_nanos(1), step_bytes: METERED_BYTES, steps: 0 };
+
 impl World {
     /// Without a disk.
     pub fn quiet() -> Self {
-        Self::calm(false)
+        Self::calm(false, UNHURRIED)
+    }
+
+    /// Without a disk, and with turns that have time for one step.
+    pub fn quiet_and_slow() -> Self {
+        Self::calm(false, Pace { step_time: TURN_TIME_MAX, step_bytes: 1, steps: 0 })
     }
 
     /// With a disk, from which everything has been loaded.
     pub fn quiet_with_disk() -> Self {
-        let mut world = Self::calm(true);
+        let mut world = Self::calm(true, UNHURRIED);
         while world.view == View::Loading {
             world.commit();
         }
         world
     }
 
-    fn calm(has_disk: bool) -> Self {
-        let customs = Customs { has_users: false, is_long: false, has_quits: false, is_plain: true };
-        let weather = Weather { customs, sync: Sync::Always, has_faults: false, is_narrow: false, clients_max: 0 };
+    fn calm(has_disk: bool, pace: Pace) -> Self {
+        let customs = Customs { has_users: false, is_long: false, has_quits: false, is_plain: true, is_greedy: false };
+        let weather =
+            Weather { customs, sync: Sync::Always, has_faults: false, is_narrow: false, clients_max: 0, pace };
         let mut world = Self::with(weather, Disk::plain(has_disk), Random::new(0), Transcript::new(50));
         world.run();
         world
