@@ -71,7 +71,9 @@ pub use text::PageText;
 pub use times::PushTime;
 pub use view::{FamilyView, GroupSnapshot, GroupView, LineCursor, Lines};
 
-use crate::limits::{CHANGED_FAMILIES_PER_STEP, CHECKED_PER_STEP_MAX, DISCARDS_PER_TURN_MAX, Limits, Reached, WIPES_PENDING_MAX};
+use crate::limits::{
+    CHANGED_FAMILIES_PER_STEP, CHECKED_PER_STEP_MAX, DISCARDS_PER_TURN_MAX, Limits, Reached, WIPES_PENDING_MAX,
+};
 use crate::model::number;
 use crate::model::sample::Kind;
 use crate::model::time::Timestamp;

@@ -72,13 +72,7 @@ impl App {
     }
 
     /// A push was stored, or refused by the store: its answer.
-    fn push_applied(
-        &mut self,
-        mut push: Box<Push>,
-        origin: Origin,
-        outcome: Result<(), Refusal>,
-        now: Now,
-    ) -> Answer {
+    fn push_applied(&mut self, mut push: Box<Push>, origin: Origin, outcome: Result<(), Refusal>, now: Now) -> Answer {
         let is_group_there = !matches!(outcome, Err(Refusal::Twin(_) | Refusal::NoRoom(_)));
         let ticket = if is_group_there { self.mark(push.staged().key()) } else { None };
         self.end_push(push);

@@ -255,7 +255,8 @@ impl Store {
         let problems = if self.is_checked {
             let Self { catalog, pages, limits, restored, checked_per_step, .. } = self;
             let (restored, is_claimed) = (*restored, true);
-            let mut check = Check { catalog, pages, staged, resolved, is_claimed, group, mode: *mode, restored, limits };
+            let mut check =
+                Check { catalog, pages, staged, resolved, is_claimed, group, mode: *mode, restored, limits };
             match check.some(progress, &mut { *checked_per_step }) {
                 Ok(false) => return Stage::Check(group),
                 Ok(true) => progress.take_problems(),

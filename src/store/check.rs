@@ -404,14 +404,7 @@ impl<'a> Check<'a> {
     }
 
     /// Whether a piece of another group may have one of the series. A few are searched for as text.
-    fn may_have(
-        &self,
-        ix: FamilyIx,
-        metrics: &Opening<'_>,
-        places: &Places,
-        piece: &[u8],
-        meter: &mut Meter,
-    ) -> bool {
+    fn may_have(&self, ix: FamilyIx, metrics: &Opening<'_>, places: &Places, piece: &[u8], meter: &mut Meter) -> bool {
         if places.len() > SERIES_SEARCHED_MAX || piece.len() < PIECE_SEARCHED_BYTES_MIN {
             return true;
         }
@@ -516,13 +509,7 @@ impl<'a> Check<'a> {
     }
 
     /// The hash of a series with these labels, and the place of such a one.
-    fn find_place(
-        &self,
-        ix: FamilyIx,
-        metrics: &Opening<'_>,
-        places: &Places,
-        labels: &[u8],
-    ) -> (u64, Option<Place>) {
+    fn find_place(&self, ix: FamilyIx, metrics: &Opening<'_>, places: &Places, labels: &[u8]) -> (u64, Option<Place>) {
         let hash = self.staged.series_hash(ix, labels);
         (hash, places.find(hash, |place| self.metric_at(ix, metrics, place).1 == labels))
     }

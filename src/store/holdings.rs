@@ -164,8 +164,7 @@ impl Catalog {
         let held = &self.outline(id).held;
         let start = held.partition_point(|held| held.family < from);
         let usual = held.iter().enumerate().skip(start);
-        let usual =
-            usual.map(|(at, held)| Holding { held, home: group.places[at].home(), written: group.written(at) });
+        let usual = usual.map(|(at, held)| Holding { held, home: group.places[at].home(), written: group.written(at) });
         let rows = group.rare.iter().flat_map(move |rare| rare.rows.range(from..));
         usual.chain(rows.map(|(_, Row { held, place, written })| Holding {
             held,

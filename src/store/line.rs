@@ -295,6 +295,7 @@ pub fn write_opening(out: &mut Vec<u8>, name: &str, suffix: &str) -> bool {
 
 /// The lines that stand for one metric each: every line of a plain family, the `_count` lines of a histogram or
 /// summary; with their label sets.
+#[cfg(any(test, feature = "fuzz"))]
 pub fn metric_lines<'a>(
     pieces: impl Iterator<Item = &'a [u8]>,
     name: &str,

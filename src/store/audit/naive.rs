@@ -155,7 +155,8 @@ impl<'a> Audit<'a> {
         };
         let key = &self.catalog.group(group).key;
         if let Some(word) = word.filter(|word| key.labels().any(|(name, _)| name == *word)) {
-            self.problems.add_with(|| Problem::explicit_label(&family.name, family.kind, LabelsStart::of(labels, 0), word));
+            self.problems
+                .add_with(|| Problem::explicit_label(&family.name, family.kind, LabelsStart::of(labels, 0), word));
         }
         if memmem::find(labels, b"__").is_none() {
             return; // Nearly always; far cheaper than to take the labels apart.
