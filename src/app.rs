@@ -21,6 +21,7 @@ pub mod negotiation;
 pub mod page;
 pub mod push;
 pub mod query;
+mod reading;
 pub mod reply;
 pub mod route;
 pub mod work;
@@ -40,7 +41,7 @@ use crate::model::name::Names;
 use crate::model::quote::Plain;
 use crate::model::time::Timestamp;
 use crate::persist::Journal;
-use crate::store::{Deflater, FamilyId, GroupKey, Mode, PageText, Refusal, Snapshot, Store};
+use crate::store::{Deflater, FamilyId, Mode, PageText, Refusal, Snapshot, Store};
 use crate::telemetry::{FAMILIES, Handler, Method, Telemetry};
 
 use audit::Asker;
@@ -52,9 +53,8 @@ use grouping::{GroupingError, GroupingLabels};
 use held::Held;
 use page::Page;
 use push::{BodyFormat, Origin, Push, PushError};
-use query::groups::Selection;
 use query::own;
-use query::stream::{GroupsJson, JsonBody, OneGroupJson, OneGroupText};
+use query::stream::{GroupsJson, JsonBody};
 use reply::{Reply, ReplyBody};
 use route::{Decision, Endpoint, GroupingPath, Router};
 use work::Work;
@@ -168,7 +168,6 @@ pub struct App {
     /// Working memory, kept from request to request.
     path: Vec<u8>,
     labels: GroupingLabels,
-    key: GroupKey,
     #[expect(clippy::vec_box, reason = "pushes are handed out boxed: they are large, and sessions small")]
     idle_pushes: Vec<Box<Push>>,
     idle_held: Option<Box<Held>>,
@@ -208,7 +207,6 @@ impl App {
             changes: Changes::default(),
             path: Vec::new(),
             labels: GroupingLabels::default(),
-            key: GroupKey::default(),
             idle_pushes: Vec::new(),
             idle_held: None,
             decoded: Box::default(),
@@ -333,8 +331,8 @@ impl App {
                 let reply = reply.unwrap_or_else(|| long_json(JsonBody::Groups(GroupsJson::default())));
                 (Handler::ApiMetrics, with_cors(reply))
             }
-            Endpoint::ApiGroups => (Handler::ApiGroups, with_cors(self.groups(request))),
-            Endpoint::ApiGroup { path } => (Handler::ApiGroups, with_cors(self.group(path, request))),
+            Endpoint::ApiGroups => return self.groups(request, method),
+            Endpoint::ApiGroup { path } => return self.group(path, request, method),
             Endpoint::ApiGroupsDelete => return self.delete_found(request, method, now),
             Endpoint::ApiTelemetry => {
                 let kept = self.journal.as_ref().map(durable::readings);
@@ -400,6 +398,9 @@ impl App {
     /// Takes the values of a push that says what its group holds; whether it does, and changes are taken.
     fn repeat_push(&mut self, push: &Push, now: Now) -> bool {
         let Some(repeat) = push.repeat() else { return false };
+        if self.must_wait_for(push.key()) {
+            return false;
+        }
         self.unavailable(Some(Handler::Push)).is_none() && self.store.repeat(push.key(), repeat, now.wall)
     }
 
@@ -482,43 +483,6 @@ impl App {
     }
 
     // ---- the other endpoints ----
-
-    fn groups(&self, request: &Request<'_>) -> Reply {
-        if let Some(reply) = self.unavailable(Some(Handler::ApiGroups)) {
-            return reply;
-        }
-        match Selection::parse(request.query().unwrap_or_default()) {
-            Ok(selection) => long_json(JsonBody::List(selection.select(&self.store, self.settings.names))),
-            Err(error) => Reply::error(400, &error),
-        }
-    }
-
-    fn group(&mut self, path: GroupingPath<'_>, request: &Request<'_>) -> Reply {
-        const NO_GROUP: &str = "there is no such group";
-        match grouping::parse(&path, self.settings.names, &mut self.labels) {
-            Ok(()) => {}
-            Err(GroupingError::NotUtf8 { .. }) => return Reply::error(404, &NO_GROUP),
-            Err(error) => return Reply::error(400, &error),
-        }
-        if let Some(reply) = self.unavailable(Some(Handler::ApiGroups)) {
-            return reply;
-        }
-        self.key.clear();
-        self.key.extend(self.labels.iter());
-        let Some(group) = self.store.group(&self.key) else { return Reply::error(404, &NO_GROUP) };
-        let is_text = media::prefers_text(request.headers.first("accept").unwrap_or_default());
-        // A group changes with pushes to it, and with nothing else.
-        let tag = format!("{:x}-{:x}-{}", group.pushed().0, group.failed().0, u8::from(is_text));
-        let reply = if etag::is_known(request.headers.all("if-none-match"), &tag) {
-            Reply::empty(304)
-        } else if is_text {
-            let body = ReplyBody::Json(Box::new(JsonBody::GroupText(OneGroupText::new(&group))));
-            Reply { body, content_type: Some(TEXT), ..Reply::empty(200) }
-        } else {
-            long_json(JsonBody::Group(OneGroupJson::new(&group, self.settings.names)))
-        };
-        reply.header("ETag", etag::shown(&tag)).header("Vary", "Accept")
-    }
 
     fn scrape(&mut self, request: &Request<'_>, now: Now) -> Answer {
         self.telemetry.scrape_started();

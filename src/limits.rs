@@ -92,6 +92,16 @@ pub const OWN_SPARE_BYTES: usize = 256;
 /// A shared page with less text than this, bytes, is joined with a neighbour.
 pub const PAGE_SPARSE_BYTES: usize = PAGE_BYTES / 4;
 
+/// Families of groups whose details stand on one shelf, at most: a shelf that a reader has is copied when one of them
+/// changes.
+pub const DETAIL_BLOCKS_PER_SHELF_MAX: usize = 64;
+
+/// What the details of one family in one group are counted with beside their text, bytes: their block and its places.
+pub const DETAIL_BLOCK_BYTES: u64 = 192;
+
+/// Families of a large group that are looked at in one step while its record is written.
+pub const RECORD_FAMILIES_PER_STEP: usize = 256;
+
 /// Most text of two pages that are joined, bytes: leaves room, so that the next push does not split them again.
 pub const PAGE_MERGE_BYTES_MAX: usize = PAGE_BYTES / 4 * 3;
 
@@ -366,8 +376,8 @@ pub const RECEIVED_BYTES_DEFAULT: u64 = 2 << 30;
 /// is never less than twice the store, so that two scrapes of any length can go on while everything is pushed anew.
 pub const ANSWERED_BYTES_DEFAULT: u64 = 256 << 20;
 
-/// What a converter and its encoder take beside the text, bytes.
-pub const CONVERSION_BYTES: usize = 512 << 10;
+/// What the encoder of a converted scrape takes beside the text, bytes.
+pub const GZIP_ENCODER_BYTES: usize = 256 << 10;
 
 /// Time that a turn of the loop is to take, but for its last steps, each of which takes about a millisecond at most: how
 /// long a client with a small push waits while others ask for much. Waiting for events takes a thousandth of it.

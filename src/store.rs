@@ -353,7 +353,7 @@ impl Store {
         let ((groups, outlines, families), (pages, replaced)) = (catalog.into_parts(), pages.into_parts());
         let (groups, outlines, families) = (groups.into_iter(), outlines.into_iter(), families.into_iter());
         let (pages, notes) = (pages.into_iter(), notes.into_iter());
-        let details = details.into_blocks().into_iter();
+        let details = details.into_parts();
         let faults = self.audits.emptied();
         if self.discarded.len() == WIPES_PENDING_MAX {
             self.discarded.remove(0).free_some(&mut { usize::MAX });
@@ -387,6 +387,7 @@ impl Store {
     /// Takes the whole exposition as it is now; `into` is reused.
     pub fn snapshot(&self, into: &mut Snapshot) {
         self.pages.snapshot(into);
+        self.details.keep(&mut into.details);
     }
 
     /// The length of the exposition, bytes.
@@ -404,11 +405,6 @@ impl Store {
         self.quoted_groups > 0
     }
 
-    /// The kind of a family.
-    pub fn kind(&self, family: &str) -> Option<Kind> {
-        self.catalog.find_family(family).map(|id| self.catalog.family(id).kind)
-    }
-
     /// How many groups there are.
     pub fn group_count(&self) -> usize {
         self.catalog.group_count()
@@ -421,24 +417,16 @@ impl Store {
         Some(GroupView::new(self, id))
     }
 
-    /// The message of the value of a metric that says more than its lines do (native histograms, exemplars, created
-    /// timestamps, counts beyond a double's digits): that of the series of `family` whose label set is written
-    /// `labels` between the braces, without `le` and `quantile`.
-    pub fn detail(&self, family: &str, labels: &str) -> Option<&[u8]> {
-        if self.details.is_empty() {
-            return None;
-        }
-        self.details.find(self.catalog.find_family(family)?, labels.as_bytes())
-    }
-
     /// The group of these labels.
     pub fn group(&self, key: &GroupKey) -> Option<GroupView<'_>> {
         self.catalog.find_group(key).map(|id| GroupView::new(self, id))
     }
 
-    /// All groups in the order of their keys, which is that of the exposition.
-    pub fn groups(&self) -> impl Iterator<Item = GroupView<'_>> {
-        self.pages.groups_of(&self.catalog, FamilyId::PUSH_TIME).map(|id| GroupView::new(self, id))
+    /// The groups after one of this key, which need not be there any more, in the order of their keys, which is that of the
+    /// exposition; all of them if there is none.
+    pub fn groups_after(&self, key: Option<&GroupKey>) -> impl Iterator<Item = GroupView<'_>> {
+        let groups = self.pages.groups_after(&self.catalog, FamilyId::PUSH_TIME, key);
+        groups.map(|id| GroupView::new(self, id))
     }
 
     /// Makes groups of more than so many families large, push times included: many more than usual in a test.
@@ -460,7 +448,18 @@ impl Store {
         self.pages.verify(&self.catalog);
         let lines = |entry| self.pages.text(&self.catalog, entry).map(|piece| memchr_iter(b'\n', piece).count()).sum();
         self.catalog.verify_counts(lines);
-        self.details.verify();
+        self.details.verify(&self.catalog, |entry, kind| self.label_sets(entry, kind));
+    }
+
+    /// The label sets of the metrics of an entry, in order, without `le` and `quantile`.
+    #[cfg(any(test, feature = "fuzz"))]
+    fn label_sets(&self, entry: Entry, kind: Kind) -> Vec<Vec<u8>> {
+        if self.catalog.home(entry).is_none() {
+            return Vec::new();
+        }
+        let name = &self.catalog.family(entry.family).name;
+        let lines = line::metric_lines(self.pages.text(&self.catalog, entry), name, kind);
+        lines.map(|(_, labels)| labels.to_vec()).collect()
     }
 
     // ---- groups ----
@@ -645,11 +644,14 @@ impl Store {
 
     /// Puts the details of the pushed families in the place of those that they had.
     fn enter_details(&mut self, group: GroupId, staged: &Staged, resolved: &[Resolved]) {
-        if self.details.is_empty() && staged.details.is_empty() {
+        let kind = |ix| staged.pushed(ix).kind();
+        let is_any_new = || !staged.details.is_empty() || resolved.iter().any(|r| kind(r.ix) == Kind::GaugeHistogram);
+        if self.details.is_empty() && !is_any_new() {
             return;
         }
         for Resolved { id, ix } in resolved {
-            self.details.replace(Entry { family: *id, group }, &staged.details, *ix);
+            let new = (&staged.details, *ix, kind(*ix));
+            self.details.replace(&self.catalog, Entry { family: *id, group }, new, self.pages.replaced());
         }
     }
 
@@ -695,7 +697,7 @@ impl Store {
             self.notes.remove(&entry);
         }
         if !self.details.is_empty() {
-            self.details.remove(entry);
+            self.details.remove(&self.catalog, entry, self.pages.replaced());
         }
     }
 

@@ -39,6 +39,8 @@ struct Changing {
 enum Request {
     Push(Box<Push>),
     Delete(GroupKey, Method),
+    /// One of several groups that a request deletes: it is not answered for this one.
+    Remove(GroupKey),
 }
 
 impl Outcome {
@@ -53,7 +55,7 @@ impl App {
 
     /// Applies a push whose body is complete and sealed, or begins to.
     pub(super) fn apply_push(&mut self, mut push: Box<Push>, origin: Origin, now: Now) -> Answer {
-        if self.store.must_wait(push.staged()) {
+        if self.store.must_wait(push.staged()) || self.is_read_long(push.key()) {
             return Answer::Working(Work::Push(push));
         }
         if !push.is_stepwise {
@@ -91,7 +93,7 @@ impl App {
     /// Deletes a group if it is there, or begins to.
     pub(super) fn delete_key(&mut self, key: GroupKey, method: Method, now: Now) -> Answer {
         let is_long = self.store.is_long_to_delete(&key);
-        if self.store.is_group_changing(&key) || (is_long && !self.may_begin_change(&key)) {
+        if self.must_wait_for(&key) || (is_long && !self.may_begin_change(&key)) {
             return Answer::Working(Work::Delete(key, method));
         }
         if is_long && self.store.begin_delete(&key) {
@@ -103,11 +105,28 @@ impl App {
 
     // ---- long changes ----
 
+    /// Whether a group can be neither changed nor looked at as a whole: a long change of it is on its way, or what it holds
+    /// is being written to the disk in steps.
+    pub(super) fn must_wait_for(&self, key: &GroupKey) -> bool {
+        self.store.is_group_changing(key) || self.is_read_long(key)
+    }
+
+    fn is_read_long(&self, key: &GroupKey) -> bool {
+        self.journal.as_ref().is_some_and(|journal| journal.reads_long(key))
+    }
+
     /// Whether a long change of a group may begin: there is no other, and what the group holds now is not still to be
     /// written to the disk, since between the steps there is no whole group to be written.
-    fn may_begin_change(&self, key: &GroupKey) -> bool {
+    pub(super) fn may_begin_change(&self, key: &GroupKey) -> bool {
         let is_unwritten = self.journal.as_ref().is_some_and(|journal| journal.owes(key));
         self.changes.current.is_none() && !is_unwritten
+    }
+
+    /// The deletion of a group was begun that is one of several.
+    pub(super) fn begin_removal(&mut self, key: GroupKey) {
+        self.changes.begun += 1;
+        let number = self.changes.begun;
+        self.changes.current = Some(Changing { number, request: Request::Remove(key), is_awaited: false });
     }
 
     fn begin_change(&mut self, request: Request, bytes: usize) -> Answer {
@@ -130,6 +149,10 @@ impl App {
             (Request::Delete(key, method), _) => {
                 let ticket = self.mark(&key);
                 self.answer_deletion(ticket, method, now)
+            }
+            (Request::Remove(key), _) => {
+                self.mark(&key);
+                return true;
             }
             (Request::Push(_), None) => unreachable!("the store gives back what was pushed"),
         };

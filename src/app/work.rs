@@ -6,7 +6,11 @@
 
 use super::audit::Auditing;
 use super::change::Outcome;
+use super::deletion::Removing;
 use super::push::Push;
+use super::query::groups::Selecting;
+use super::query::removal::Choosing;
+use super::reading::Showing;
 use super::reply::Reply;
 use super::{Answer, App, Now, ScrapeForm, durable};
 use crate::limits::Reached;
@@ -28,6 +32,14 @@ pub enum Work {
     Wipe(Method),
     /// A scrape that waits for a long change.
     Scrape(ScrapeForm),
+    /// A page of groups that is being chosen.
+    Select(Box<Selecting>, Method),
+    /// A question for one group that waits for a long change of it.
+    Show(Box<Showing>, Method),
+    /// Groups to be deleted that are being chosen.
+    Choose(Box<Choosing>, Method),
+    /// Groups that are being deleted.
+    Remove(Box<Removing>, Method),
 }
 
 impl Work {
@@ -39,6 +51,10 @@ impl Work {
             Self::Audit(_) | Self::Wipe(_) | Self::Scrape(_) => 0,
             Self::Change(outcome) => outcome.held_bytes(),
             Self::Delete(key, _) => key.as_bytes().len(),
+            Self::Select(selecting, _) => selecting.held_bytes(),
+            Self::Show(showing, _) => showing.held_bytes(),
+            Self::Choose(choosing, _) => choosing.held_bytes(),
+            Self::Remove(removing, _) => removing.held_bytes(),
         }
     }
 }
@@ -53,6 +69,10 @@ impl App {
             Work::Delete(key, method) => self.delete_key(key, method, now),
             Work::Wipe(method) => self.wipe(method, now),
             Work::Scrape(form) => self.answer_scrape(form, now),
+            Work::Select(selecting, method) => self.select(selecting, method),
+            Work::Show(showing, method) => self.show_group(showing, method),
+            Work::Choose(choosing, method) => self.choose(choosing, method, now),
+            Work::Remove(removing, method) => self.remove_some(removing, method, now),
         }
     }
 
@@ -78,6 +98,9 @@ impl App {
             Work::Delete(_, method) => self.telemetry.count_request(Handler::Delete, method, 503),
             Work::Wipe(method) => self.telemetry.count_request(Handler::Wipe, method, 503),
             Work::Scrape(_) => self.telemetry.scrape_ended(503),
+            Work::Select(_, method) | Work::Show(_, method) | Work::Choose(_, method) | Work::Remove(_, method) => {
+                self.telemetry.count_request(Handler::ApiGroups, method, 503);
+            }
         }
     }
 }

@@ -19,8 +19,6 @@ pub mod naive;
 #[cfg(test)]
 mod tests;
 
-use std::collections::VecDeque;
-
 use memchr::memchr;
 
 use crate::exposition::format::{Escaping, Format};
@@ -28,6 +26,7 @@ use crate::exposition::wire;
 use crate::limits::{CONVERTED_BYTES_PER_STEP, FAMILY_BUFFERED_BYTES_MAX};
 use crate::model::escape::unescape;
 use crate::model::line::{Header, Line, label_pairs};
+use crate::model::mark::Mark;
 use crate::model::sample::Kind;
 
 use metric::{Assembler, Complete};
@@ -38,10 +37,12 @@ pub trait Source {
     /// The text, in pieces of whole lines; `None` behind the last one. Always the same.
     fn piece(&self, at: usize) -> Option<&[u8]>;
     /// The value message of a metric (an `io.prometheus.client.Histogram`, say) if that has more than lines can show.
-    /// `family` is the plain name, `labels` the label set as written, without `le` and `quantile`.
-    fn message(&self, family: &str, labels: &str) -> Option<&[u8]>;
-    /// Whether a histogram family is one of gauge histograms.
-    fn is_gauge_histogram(&self, family: &str) -> bool;
+    /// `family` is the plain name, `labels` the label set as written, without `le` and `quantile`. The metrics that are asked
+    /// for with one mark come in the order of the text, each once.
+    fn message(&self, mark: &mut Mark, family: &str, labels: &str) -> Option<&[u8]>;
+    /// Whether a histogram family is one of gauge histograms. The families that are asked for with one mark come in order,
+    /// each before its metrics.
+    fn is_gauge_histogram(&self, mark: &mut Mark, family: &str) -> bool;
 }
 
 /// A conversion on its way.
@@ -57,12 +58,8 @@ pub struct Converter {
     assembler: Assembler,
     /// Working memory: one metric.
     scratch: Vec<u8>,
-    /// Messages that were measured, by the number of their metric: what is sent must not be other ones.
-    kept: VecDeque<(u64, Box<[u8]>)>,
     step_bytes: usize,
     buffered_bytes_max: usize,
-    /// Metrics of the family since it got too long.
-    counted: u64,
 }
 
 /// See the diagram above.
@@ -85,11 +82,12 @@ struct Family {
     kind: Kind,
 }
 
-/// A place in the source's text.
+/// A place in the source's text, and how far its messages have been taken there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Cursor {
     piece: usize,
     offset: usize,
+    mark: Mark,
 }
 
 impl Cursor {
@@ -101,7 +99,7 @@ impl Cursor {
                 self.offset += end + 1;
                 return Some(&rest[..end]);
             }
-            *self = Self { piece: self.piece + 1, offset: 0 };
+            *self = Self { piece: self.piece + 1, offset: 0, mark: self.mark };
         }
     }
 }
@@ -118,10 +116,8 @@ impl Converter {
             buffer: Vec::new(),
             assembler: Assembler::default(),
             scratch: Vec::new(),
-            kept: VecDeque::new(),
             step_bytes: CONVERTED_BYTES_PER_STEP,
             buffered_bytes_max: FAMILY_BUFFERED_BYTES_MAX,
-            counted: 0,
         }
     }
 
@@ -130,6 +126,13 @@ impl Converter {
     pub fn with_bounds(mut self, step_bytes: usize, buffered_bytes_max: usize) -> Self {
         (self.step_bytes, self.buffered_bytes_max) = (step_bytes, buffered_bytes_max);
         self
+    }
+
+    /// Memory that it holds, bytes.
+    pub fn held_bytes(&self) -> usize {
+        let family = self.family.written.capacity() + self.family.shown.capacity();
+        let help = self.family.help.as_ref().map_or(0, Vec::capacity);
+        family + help + self.buffer.capacity() + self.assembler.held_bytes() + self.scratch.capacity()
     }
 
     /// Writes the next part, which may be nothing while a family is measured; whether there is more to come.
@@ -181,7 +184,9 @@ impl Converter {
                 b"counter" => Kind::Counter,
                 b"gauge" => Kind::Gauge,
                 b"summary" => Kind::Summary,
-                b"histogram" if source.is_gauge_histogram(&unescape(header.name)) => Kind::GaugeHistogram,
+                b"histogram" if source.is_gauge_histogram(&mut self.cursor.mark, &unescape(header.name)) => {
+                    Kind::GaugeHistogram
+                }
                 b"histogram" => Kind::Histogram,
                 _ => Kind::Untyped,
             };
@@ -234,34 +239,18 @@ impl Converter {
             Stage::Short => {
                 wire::write_bytes(&mut self.buffer, schema::FAMILY_METRIC, &self.scratch);
                 if self.buffer.len() > self.buffered_bytes_max {
-                    self.counted = 0;
                     self.stage = Stage::Measured { bytes: self.buffer.len() as u64, back: self.cursor };
                 }
             }
-            Stage::Measured { bytes, .. } => {
-                *bytes += field_bytes as u64;
-                self.counted += 1;
-            }
-            Stage::Sent => {
-                self.counted += 1;
-                self.send_metric(out);
-            }
+            Stage::Measured { bytes, .. } => *bytes += field_bytes as u64,
+            Stage::Sent => self.send_metric(out),
         }
     }
 
     /// Writes a metric to the working memory.
     fn write_metric(&mut self, metric: Complete<'_>, source: &impl Source) {
         let family = &self.family;
-        let found;
-        let message = if self.stage == Stage::Sent && self.format == Format::ProtoDelimited {
-            found = self.kept.pop_front_if(|(number, _)| *number == self.counted);
-            found.as_ref().map(|(_, message)| &**message)
-        } else {
-            source.message(&unescape(&family.written), metric.labels)
-        };
-        if let (Some(message), Stage::Measured { .. }) = (message, self.stage) {
-            self.kept.push_back((self.counted, message.into()));
-        }
+        let message = source.message(&mut self.cursor.mark, &unescape(&family.written), metric.labels);
         self.scratch.clear();
         self.assembler.write(&mut self.scratch, metric, family.kind, self.escaping, message);
     }
@@ -306,7 +295,6 @@ impl Converter {
             Stage::Sent if self.format != Format::ProtoDelimited => out.push(b'\n'),
             Stage::Head | Stage::Sent => {}
         }
-        self.counted = 0;
         self.stage = match self.stage {
             Stage::Measured { back, .. } => {
                 self.cursor = back;

@@ -2,8 +2,9 @@
 //! plain reading of the query says.
 
 use super::check_error;
-use crate::app::query::groups::{Selection, path};
-use crate::app::query::removal::{Chosen, Removal};
+use crate::app::query::groups::{Selecting, Selection};
+use crate::app::query::list::{GroupList, Measure, path};
+use crate::app::query::removal::{Choosing, Removal};
 use crate::app::query::stream::JsonBody;
 use crate::exposition::text::Parser;
 use crate::limits::{GROUPS_LISTED_DEFAULT, GROUPS_LISTED_MAX, QUERY_BYTES_MAX, SEARCH_TERMS_MAX};
@@ -35,7 +36,7 @@ pub fn query_string(data: &[u8]) {
         Ok(selection) => {
             let store = store();
             let plain = plain.unwrap_or_else(|| panic!("accepted: {}", data.escape_ascii()));
-            let mut list = JsonBody::List(selection.select(&store, Names::Classic));
+            let mut list = JsonBody::List(select(&store, selection));
             let mut out = Vec::new();
             while list.write(&store, &mut out) {}
             plain.check(&store, &String::from_utf8(out).expect("JSON is UTF-8"));
@@ -47,6 +48,22 @@ pub fn query_string(data: &[u8]) {
     }
 }
 
+/// Chooses in the shortest steps.
+fn select(store: &Store, selection: Selection) -> GroupList {
+    let mut selecting = Selecting::new(selection, Names::Classic);
+    loop {
+        if let Some(list) = selecting.go_on(store, &mut 1) {
+            return list;
+        }
+    }
+}
+
+fn metrics(group: &GroupView<'_>) -> u64 {
+    let mut measure = Measure::of_metrics();
+    while !measure.go_on(group, &mut 1) {}
+    measure.metrics()
+}
+
 /// Groups that are chosen to be deleted are those that the list shows for the same search.
 fn removal(data: &[u8]) {
     let removal = match Removal::parse(data) {
@@ -56,22 +73,24 @@ fn removal(data: &[u8]) {
     let parts = data.split(|byte| *byte == b'&').filter(|part| !part.starts_with(b"expect"));
     let listed = Selection::parse(&parts.collect::<Vec<_>>().join(&b'&')).map(|selection| {
         let (store, mut out) = (store(), Vec::new());
-        let mut list = JsonBody::List(selection.select(&store, Names::Classic));
+        let mut list = JsonBody::List(select(&store, selection));
         while list.write(&store, &mut out) {}
         String::from_utf8(out).expect("JSON is UTF-8")
     });
     // A name may be written with escapes; then there is nothing to compare with.
     let Ok(listed) = listed else { return };
     let store = store();
-    let matching = match removal.choose(&store) {
-        Chosen::Groups { keys, left } => {
+    let mut choosing = Choosing::new(removal);
+    while !choosing.go_on(&store, &mut 1) {}
+    let matching = match choosing.chosen() {
+        Ok((_, keys, matching)) => {
             for group in keys.iter().map(|key| store.group(key).expect("only what is there is chosen")) {
                 let path = path(&group, Names::Classic);
                 assert!(listed.contains(&format!("\"path\":\"{path}\"")), "{path}: {}", data.escape_ascii());
             }
-            keys.len() + left
+            matching
         }
-        Chosen::Unexpected { matching } => matching,
+        Err(matching) => matching,
     };
     assert!(listed.contains(&format!("\"matching\":{matching},")), "{matching}: {}", data.escape_ascii());
 }
@@ -130,7 +149,7 @@ impl Query {
 
     /// The answer has what is asked for.
     fn check(&self, store: &Store, answer: &str) {
-        let all: Vec<GroupView<'_>> = store.groups().collect();
+        let all: Vec<GroupView<'_>> = store.groups_after(None).collect();
         let mut found: Vec<&GroupView<'_>> =
             all.iter().filter(|group| self.terms.iter().all(|term| term.finds(group))).collect();
         found.retain(|group| match &*self.state {
@@ -138,7 +157,7 @@ impl Query {
             "passing" => group.last_push_successful(),
             _ => true,
         });
-        let series: u64 = found.iter().map(|group| group.metric_count()).sum();
+        let series: u64 = found.iter().map(|group| metrics(group)).sum();
         let failing = found.iter().filter(|group| group.failed() > group.pushed()).count();
         let counts = format!("\"groups\":{},\"matching\":{},\"series\":{series}", all.len(), found.len());
         let totals = format!("{{\"failing\":{failing},{counts}}}");
@@ -146,7 +165,7 @@ impl Query {
         let rank = |group: &GroupView<'_>| match order {
             "pushed" => i128::from(group.pushed().0),
             "failed" => i128::from(group.failed().0),
-            "series" => i128::from(group.metric_count()),
+            "series" => i128::from(metrics(group)),
             _ => all.iter().position(|other| other.id() == group.id()).expect("it is one of them") as i128,
         };
         let sign = if self.sort.starts_with('-') { -1 } else { 1 };

@@ -24,10 +24,10 @@ fn check(key: &GroupKey, body: &[u8]) {
         return;
     }
     store.verify();
-    let kept = store.group(key).expect("it was just restored").snapshot();
+    let kept = store.group(key).expect("it was just restored");
     let (mut encoder, mut record) = (Encoder::default(), Vec::new());
-    encoder.begin(kept, &mut record);
-    while !encoder.advance(&mut record, &mut 100) {}
+    encoder.begin(&kept, &mut record);
+    while !encoder.advance(&store, &mut record, &mut 100) {}
     let body = unpack(key.as_bytes(), &record).expect("it was just written");
     let mut again = parse(key.as_bytes(), &body, native_series).expect("it was just written");
     // A group has its families in the order of their names.

@@ -219,6 +219,18 @@ impl Journal {
         self.sync == Sync::Always && (self.dirty.contains(key) || self.round.as_ref().is_some_and(is_due))
     }
 
+    /// Whether the record of some group of very many families is being written, in steps: no such group may change, or go,
+    /// meanwhile.
+    pub fn is_reading_long(&self) -> bool {
+        self.encoder.is_reading()
+    }
+
+    /// Whether it is this group.
+    pub fn reads_long(&self, key: &GroupKey) -> bool {
+        let current = self.round.as_ref().and_then(|round| round.current.as_ref());
+        self.is_reading_long() && current.is_some_and(|(current, _)| current == key)
+    }
+
     /// Notes that all groups are gone.
     pub fn mark_wipe(&mut self) -> Option<Ticket> {
         self.dirty.clear();
@@ -371,7 +383,7 @@ impl Journal {
                 return true;
             }
             if let Some((key, start)) = round.current.take() {
-                if !self.encoder.advance(&mut self.batch.records, &mut budget) {
+                if !self.encoder.advance(store, &mut self.batch.records, &mut budget) {
                     round.current = Some((key, start));
                     return true;
                 }
@@ -387,7 +399,7 @@ impl Journal {
             match store.group(&key) {
                 Some(group) => {
                     round.current = Some((key, self.batch.records.len()));
-                    self.encoder.begin(group.snapshot(), &mut self.batch.records);
+                    self.encoder.begin(&group, &mut self.batch.records);
                 }
                 None => self.batch.remove(key),
             }

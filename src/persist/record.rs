@@ -10,11 +10,13 @@
 
 use std::fmt;
 
-use crate::limits::RECORD_BLOCK_BYTES;
+use crate::limits::{RECORD_BLOCK_BYTES, RECORD_FAMILIES_PER_STEP};
+use crate::model::order;
 use crate::model::sample::{Detail, Kind};
 use crate::model::time::Timestamp;
 use crate::store::{
-    FamilyView, GroupKey, GroupSnapshot, LineNote, PushTime, RESERVED_NAMES, Remark, StoredFamily, StoredGroup,
+    FamilyId, FamilyView, GroupKey, GroupView, LineNote, PushTime, RESERVED_NAMES, Remark, Store, StoredFamily,
+    StoredGroup,
 };
 
 /// What this program writes, and all that it reads.
@@ -57,73 +59,111 @@ impl std::error::Error for RecordError {}
 
 /// Writes records, a bounded piece at a time. Reused for its memory.
 pub struct Encoder {
-    group: Option<GroupSnapshot>,
-    /// Families that are written.
-    families: usize,
-    /// Pieces of the next family's text that are written, once its head is.
-    pieces: Option<usize>,
+    open: Option<Open>,
     /// Where the record starts in the output.
     start: usize,
     block: Vec<u8>,
     snappy: snap::raw::Encoder,
 }
 
+/// The group whose record is under way.
+#[derive(Debug)]
+struct Open {
+    key: GroupKey,
+    /// Where further families are to be asked for, if the group is large; it must not change meanwhile.
+    next: Option<FamilyId>,
+    /// Families that are still to be written, as they were when they were asked for.
+    families: std::vec::IntoIter<(FamilyId, FamilyView)>,
+    family: Option<(FamilyView, Part)>,
+}
+
+/// What of a family is written next.
+#[derive(Clone, Copy, Debug)]
+enum Part {
+    Head,
+    /// One of its details.
+    Detail(usize),
+    /// The length of its lines.
+    Length,
+    /// A piece of its lines.
+    Piece(usize),
+}
+
 impl Default for Encoder {
     fn default() -> Self {
-        let (block, snappy) = (Vec::new(), snap::raw::Encoder::new());
-        Self { group: None, families: 0, pieces: None, start: 0, block, snappy }
+        Self { open: None, start: 0, block: Vec::new(), snappy: snap::raw::Encoder::new() }
     }
 }
 
 impl fmt::Debug for Encoder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Encoder").field("group", &self.group).field("families", &self.families).finish_non_exhaustive()
+        f.debug_struct("Encoder").field("open", &self.open).finish_non_exhaustive()
     }
 }
 
 impl Encoder {
     /// Starts the record of a group at the end of `out`.
-    pub fn begin(&mut self, group: GroupSnapshot, out: &mut Vec<u8>) {
-        (self.families, self.pieces, self.start) = (0, None, out.len());
+    pub fn begin(&mut self, group: &GroupView<'_>, out: &mut Vec<u8>) {
+        self.start = out.len();
         out.extend_from_slice(&[VERSION, 0, 0, 0, 0]);
         self.block.clear();
-        self.block.push(if group.has_quoted_names { QUOTED_NAMES } else { 0 });
-        for time in [group.pushed, group.failed] {
+        self.block.push(if group.has_quoted_names() { QUOTED_NAMES } else { 0 });
+        for time in [group.pushed(), group.failed()] {
             put_time(&mut self.block, time);
         }
-        for name in RESERVED_NAMES {
-            let family = group.families.iter().find(|family| family.name() == name);
-            put_time(&mut self.block, family.map_or(Timestamp::default(), FamilyView::written));
+        let most = if group.is_large() { RECORD_FAMILIES_PER_STEP } else { usize::MAX };
+        let mut families = group.families_from(FamilyId(0), most);
+        if !group.is_large() {
+            order::sort_by(&mut families, |left, right| left.1.name().cmp(right.1.name()));
         }
-        put_bytes(&mut self.block, group.failure.as_deref().unwrap_or_default().as_bytes());
-        let pushed = group.families.iter().filter(|family| !family.is_reserved()).count();
-        put_number(&mut self.block, pushed as u64);
-        self.group = Some(group);
+        for name in RESERVED_NAMES {
+            let family = families.iter().find(|(_, family)| family.name() == name);
+            put_time(&mut self.block, family.map_or(Timestamp::default(), |(_, family)| family.written()));
+        }
+        put_bytes(&mut self.block, group.failure().unwrap_or_default().as_bytes());
+        put_number(&mut self.block, group.family_count() as u64);
+        let next = if group.is_large() { next_of(&families) } else { None };
+        self.open = Some(Open { key: group.key().clone(), next, families: families.into_iter(), family: None });
     }
 
     /// Whether a record is under way.
     pub fn is_busy(&self) -> bool {
-        self.group.is_some()
+        self.open.is_some()
+    }
+
+    /// Whether the record of a group is under way that is written from the store as it is, so that it must not change.
+    pub fn is_reading(&self) -> bool {
+        self.open.as_ref().is_some_and(|open| open.next.is_some())
     }
 
     /// Goes on with the record, until it is complete or about `budget` bytes are encoded, which are taken from it;
     /// whether it is complete.
-    pub fn advance(&mut self, out: &mut Vec<u8>, budget: &mut usize) -> bool {
-        let Some(group) = self.group.take() else { return true };
-        while let Some(family) = group.families.get(self.families) {
-            if *budget == 0 {
-                self.group = Some(group);
-                return false;
-            }
+    pub fn advance(&mut self, store: &Store, out: &mut Vec<u8>, budget: &mut usize) -> bool {
+        let Some(mut open) = self.open.take() else { return true };
+        while *budget > 0 {
             let before = self.block.len() + out.len();
-            if family.is_reserved() || !self.advance_family(family, out) {
-                (self.families, self.pieces) = (self.families + 1, None);
-            }
+            let Some((family, part)) = open.family.take() else {
+                if let Some((_, family)) = open.families.next() {
+                    open.family = (!family.is_reserved()).then_some((family, Part::Head));
+                } else if let Some(next) = open.next {
+                    let group = store.group(&open.key);
+                    let families = group.map(|group| group.families_from(next, RECORD_FAMILIES_PER_STEP));
+                    let families = families.unwrap_or_default();
+                    open.next = next_of(&families);
+                    open.families = families.into_iter();
+                } else {
+                    self.end(open.key.as_bytes(), out);
+                    return true;
+                }
+                *budget = budget.saturating_sub(64);
+                continue;
+            };
+            open.family = self.put_part(&family, part, out).map(|part| (family, part));
             // What is compressed counts less; it was counted when it came into the block.
             *budget = budget.saturating_sub((self.block.len() + out.len()).saturating_sub(before).max(64));
         }
-        self.end(group.key.as_bytes(), out);
-        true
+        self.open = Some(open);
+        false
     }
 
     fn end(&mut self, key: &[u8], out: &mut Vec<u8>) {
@@ -132,17 +172,34 @@ impl Encoder {
         out[self.start + 1..self.start + HEAD_BYTES].copy_from_slice(&checksum.to_le_bytes());
     }
 
-    /// Writes the head of a family or the next piece of its lines; whether there is more of it.
-    fn advance_family(&mut self, family: &FamilyView, out: &mut Vec<u8>) -> bool {
-        let Some(pieces) = self.pieces else {
-            self.put_family_head(family, out);
-            self.pieces = Some(0);
-            return true;
-        };
-        let Some(piece) = family.texts().nth(pieces) else { return false };
-        self.put(piece, out);
-        self.pieces = Some(pieces + 1);
-        true
+    /// Writes a part of a family; what comes next of it.
+    fn put_part(&mut self, family: &FamilyView, part: Part, out: &mut Vec<u8>) -> Option<Part> {
+        match part {
+            Part::Head => {
+                self.put_family_head(family, out);
+                Some(Part::Detail(0))
+            }
+            Part::Detail(at) => {
+                let Some((labels, message)) = family.detail(at) else { return Some(Part::Length) };
+                for bytes in [labels, message] {
+                    let mut length = Vec::new();
+                    put_number(&mut length, bytes.len() as u64);
+                    self.put(&length, out);
+                    self.put(bytes, out);
+                }
+                Some(Part::Detail(at + 1))
+            }
+            Part::Length => {
+                let mut length = Vec::new();
+                put_number(&mut length, family.texts().map(|piece| piece.len() as u64).sum());
+                self.put(&length, out);
+                Some(Part::Piece(0))
+            }
+            Part::Piece(at) => {
+                self.put(family.text_at(at)?, out);
+                Some(Part::Piece(at + 1))
+            }
+        }
     }
 
     fn put_family_head(&mut self, family: &FamilyView, out: &mut Vec<u8>) {
@@ -164,11 +221,6 @@ impl Encoder {
             head.push(u8::from(*remark == Remark::AddedInfinity));
         }
         put_number(&mut head, family.details().count() as u64);
-        for (labels, message) in family.details() {
-            put_bytes(&mut head, labels);
-            put_bytes(&mut head, message);
-        }
-        put_number(&mut head, family.texts().map(|piece| piece.len() as u64).sum());
         self.put(&head, out);
     }
 
@@ -194,6 +246,11 @@ impl Encoder {
         out.truncate(at + 3 + bytes);
         self.block.clear();
     }
+}
+
+/// The id from which on families come after these; `None` if there are none.
+fn next_of(families: &[(FamilyId, FamilyView)]) -> Option<FamilyId> {
+    families.last().map(|(last, _)| FamilyId(last.0 + 1))
 }
 
 fn checksum(key: &[u8], blocks: &[u8]) -> u32 {

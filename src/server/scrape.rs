@@ -46,7 +46,7 @@ impl Scrape {
 
     /// Memory that it holds beside the pages, bytes: the list of them.
     pub(super) fn held_bytes(&self) -> usize {
-        size_of_val(self.snapshot.pieces())
+        self.snapshot.held_bytes()
     }
 
     pub(super) fn body(&self) -> Body<'static> {

@@ -595,11 +595,15 @@ impl Session {
                 return;
             }
             Outgoing::Scrape(_) | Outgoing::Nothing => return,
+            Outgoing::Json(json) if json.waits(app.store()) => {
+                share.written = 0;
+                return;
+            }
             Outgoing::Json(json) => json.write(app.store(), &mut piece),
             Outgoing::Converted(conversion) => {
                 // Reading is work as well, and some of it writes nothing.
                 share.written = share.written.saturating_sub(CONVERTED_BYTES_PER_STEP);
-                conversion.write(app.store(), &mut piece)
+                conversion.write(&mut piece)
             }
         };
         shared.meter.step();

@@ -403,6 +403,15 @@ impl Catalog {
         }
     }
 
+    /// Where an entry stands by the entry of a family in the group of this key, whether or not there is such a group.
+    pub fn compare_key(&self, left: Entry, family: FamilyId, key: &GroupKey) -> Ordering {
+        match (left.family == family, left.group) {
+            (false, _) => self.family(left.family).name.cmp(&self.family(family).name),
+            (true, GroupId::HEADER) => Ordering::Less,
+            (true, group) => self.group(group).key.cmp(key),
+        }
+    }
+
     /// Whether the gateway itself writes an entry at every scrape, or it heads such entries. The push times do not
     /// count: they change with pushes only.
     pub fn is_own(&self, entry: Entry) -> bool {

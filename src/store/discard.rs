@@ -7,7 +7,7 @@ use std::rc::Rc;
 use slab::IntoIter;
 
 use super::catalog::{Family, Group};
-use super::detail::Block;
+use super::detail::DiscardedDetails;
 use super::entry::{Entry, FamilyId};
 use super::outline::Known;
 use super::pages::Page;
@@ -30,7 +30,7 @@ pub struct Discarded {
     /// Its notes.
     pub notes: hash_map::IntoIter<Entry, Rc<[LineNote]>>,
     /// Its details.
-    pub details: IntoIter<Rc<Block>>,
+    pub details: DiscardedDetails,
     /// The families of which an audit found something wrong.
     pub faults: btree_map::IntoIter<FamilyId, usize>,
 }
@@ -44,7 +44,7 @@ impl Discarded {
                 || self.outlines.next().is_some()
                 || self.families.next().is_some()
                 || self.notes.next().is_some()
-                || self.details.next().is_some()
+                || self.details.free_one(&self.replaced)
                 || self.faults.next().is_some();
             if !freed {
                 return false;

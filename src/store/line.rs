@@ -295,7 +295,6 @@ pub fn write_opening(out: &mut Vec<u8>, name: &str, suffix: &str) -> bool {
 
 /// The lines that stand for one metric each: every line of a plain family, the `_count` lines of a histogram or
 /// summary; with their label sets.
-#[cfg(any(test, feature = "fuzz"))]
 pub fn metric_lines<'a>(
     pieces: impl Iterator<Item = &'a [u8]>,
     name: &str,
@@ -347,8 +346,7 @@ impl<'n> Opening<'n> {
     /// The label set of a line that begins with it.
     pub fn labels<'a>(&self, line: &'a [u8]) -> Option<&'a [u8]> {
         let labels = self.strip_from(line)?;
-        let close = memrchr(b'}', labels).expect("stored lines have labels");
-        Some(&labels[..close])
+        Some(&labels[..memrchr(b'}', labels)?])
     }
 
     fn new(name: &'n str, suffix: &'static str) -> Self {

@@ -10,7 +10,7 @@ use std::rc::Rc;
 
 use super::audit::naive::Watches;
 use super::staged::RESERVED_NAMES;
-use super::{Deflater, GroupKey, GroupSnapshot, Member, Mode, PageText, Refusal, Snapshot, Staged, Store, Usage};
+use super::{Deflater, GroupKey, GroupView, Member, Mode, PageText, Refusal, Snapshot, Staged, Store, Usage};
 use crate::limits::{ERROR_BYTES_MAX, Limit, Limits, Reached};
 use crate::model::sample::{BodyShape, Kind, Repeat};
 use crate::model::time::Timestamp;
@@ -264,10 +264,10 @@ impl Twins {
     }
 
     /// Goes on with a new store: `keep` puts each group that it is shown back into it. Compares everything.
-    pub fn restart(&mut self, keep: &mut dyn FnMut(&GroupSnapshot, &mut Store)) {
+    pub fn restart(&mut self, keep: &mut dyn FnMut(&Store, &GroupView<'_>, &mut Store)) {
         let mut twins = Self::new(if self.store.is_checked() { Store::new() } else { Store::unchecked() });
-        for group in self.store.groups() {
-            keep(&group.snapshot(), &mut twins.store);
+        for group in self.store.groups_after(None) {
+            keep(&self.store, &group, &mut twins.store);
         }
         for (at, value) in self.state.own.iter().enumerate().filter_map(|(at, value)| Some((at, (*value)?))) {
             twins.store.set_own(self.own[at], own_lines(at, value).as_bytes());
@@ -451,14 +451,17 @@ impl Twins {
             for (name, family) in &group.families {
                 for (labels, value) in &family.metrics {
                     let detail = family.has_details.then(|| value.to_string());
-                    let found = self.store.detail(name, &written(labels));
+                    let found = self.store.details.find(name, &written(labels));
                     assert_eq!(found, detail.as_deref().map(str::as_bytes), "{name} {labels:?}");
                 }
             }
         }
-        if !self.state.groups.values().flat_map(|group| group.families.values()).any(|family| family.has_details) {
-            assert!(self.store.details.is_empty());
-        }
+        let mut families = self.state.groups.values().flat_map(|group| group.families.values());
+        let is_kept = |family: &Family| {
+            (family.has_details && !family.metrics.is_empty()) || family.kind == Kind::GaugeHistogram
+        };
+        let is_any_kept = families.any(is_kept);
+        assert_eq!(self.store.details.is_empty(), !is_any_kept);
     }
 }
 

@@ -21,7 +21,9 @@ use std::rc::Rc;
 use slab::Slab;
 
 use super::catalog::Catalog;
+use super::detail::KeptDetails;
 use super::entry::{Entry, EntryText, FamilyId, GroupId, Home, PageId};
+use super::key::GroupKey;
 use super::text::{Meter, PageText};
 use crate::limits::{PAGE_BYTES, PAGE_MERGE_BYTES_MAX, PAGE_SPARSE_BYTES, SLOTS_STEP};
 
@@ -95,6 +97,8 @@ pub struct Pages {
 pub struct Snapshot {
     pieces: Vec<Rc<PageText>>,
     bytes: u64,
+    /// What its metrics say beyond their lines.
+    pub(super) details: KeptDetails,
 }
 
 impl Snapshot {
@@ -108,17 +112,28 @@ impl Snapshot {
         self.bytes
     }
 
+    /// What its metrics say beyond their lines.
+    pub fn details(&self) -> &KeptDetails {
+        &self.details
+    }
+
+    /// Memory that it holds beside what it holds alive, bytes: the lists of it.
+    pub fn held_bytes(&self) -> usize {
+        size_of_val(&*self.pieces) + self.details.held_bytes()
+    }
+
     /// A snapshot of these pages.
     #[cfg(test)]
     pub(super) fn of(texts: &[&[u8]]) -> Self {
         let pieces: Vec<_> = texts.iter().map(|text| Rc::new(PageText::new(text.to_vec(), false))).collect();
         let bytes = texts.iter().map(|text| text.len() as u64).sum();
-        Self { pieces, bytes }
+        Self { pieces, bytes, details: KeptDetails::default() }
     }
 
     /// Lets go of the text, keeping the memory of the list.
     pub fn clear(&mut self) {
         self.pieces.clear();
+        self.details.clear();
         self.bytes = 0;
     }
 }
@@ -223,6 +238,27 @@ impl Pages {
         // A run has its group in each of its pages.
         let mut last = GroupId::HEADER;
         groups.filter(move |group| std::mem::replace(&mut last, *group) != *group)
+    }
+
+    /// The groups that have an entry of a family whose header stands, after one of this key, in order; all of them if there is
+    /// none.
+    pub fn groups_after<'a>(
+        &'a self,
+        catalog: &'a Catalog,
+        family: FamilyId,
+        key: Option<&GroupKey>,
+    ) -> impl Iterator<Item = GroupId> + use<'a> {
+        let is_after = |entry: &Entry| match key {
+            Some(key) => catalog.compare_key(*entry, family, key).is_gt(),
+            None => !catalog.compare(*entry, Entry::header(family)).is_lt(),
+        };
+        let at = self.order.partition_point(|page| !is_after(&self.page(*page).slots[0]));
+        // Such an entry may be inside the page before that place.
+        let before = at.checked_sub(1).map_or(&[][..], |at| &self.page(self.order[at]).slots);
+        let slots = before[before.partition_point(|entry| !is_after(entry))..].iter();
+        let slots = slots.chain(self.order[at..].iter().flat_map(|page| &self.page(*page).slots));
+        let entries = slots.copied().take_while(move |entry| entry.family == family);
+        entries.map(|entry| entry.group).filter(|group| *group != GroupId::HEADER)
     }
 
     /// The lines of a family whose header stands, the gateway's own left out, held alive, in order: a piece of whole lines

@@ -6,6 +6,7 @@ use memchr::memrchr;
 use super::Store;
 use super::check::Resolved;
 use super::detail::StagedDetails;
+use super::line::metric_lines;
 use super::entry::{Entry, EntryText, FamilyId};
 use super::key::GroupKey;
 use super::outline::Content;
@@ -102,13 +103,15 @@ impl Store {
         if !family.notes.is_empty() {
             self.notes.insert(entry, family.notes.as_slice().into());
         }
-        if !family.details.is_empty() {
-            let mut staged = StagedDetails::default();
-            for (labels, detail) in &family.details {
+        let mut staged = StagedDetails::default();
+        // Readers find details by going along the lines.
+        let mut lines = metric_lines(std::iter::once(text), family.name, kind);
+        for (labels, detail) in &family.details {
+            if lines.any(|(_, found)| found == *labels) {
                 staged.add(FamilyIx(0), labels, *detail);
             }
-            self.details.replace(entry, &staged, FamilyIx(0));
         }
+        self.details.replace(&self.catalog, entry, (&staged, FamilyIx(0), kind), self.pages.replaced());
     }
 }
 

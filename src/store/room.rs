@@ -113,7 +113,7 @@ impl Store {
         for (ix, family) in staged.families() {
             let (name, help) = family.word_lens();
             added.series += u64::from(family.lines()) + staged.details.series_of(ix);
-            added.bytes += family.text_len() + HOLDING_BYTES + help;
+            added.bytes += family.text_len() + HOLDING_BYTES + help + staged.details.block_size(ix, family.kind());
             if !is_exact || self.catalog.find_family(staged.name(ix)).is_none() {
                 added.bytes += FAMILY_BYTES + HEADER_BYTES + 3 * name + help;
             }

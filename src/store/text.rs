@@ -21,15 +21,35 @@ pub struct PageText {
     pub(super) run: OnceCell<Run>,
     /// What is left of the run before the last changes. Invariant: only while there is no run.
     pub(super) outdated: RefCell<Option<Form>>,
-    /// Set once no page has this text any more, while somebody still reads it: how much that is, bytes, and where it is
-    /// counted.
-    replaced: OnceCell<(usize, Meter)>,
+    replaced: Replaced,
 }
 
-/// How many bytes texts hold that no page has any more. Shared by those texts, as each is let go of by whoever happens to
-/// have read it last.
+/// How many bytes of the store only readers hold. Shared by all that they hold, as each piece is let go of by whoever
+/// happens to have read it last.
 #[derive(Clone, Debug, Default)]
 pub struct Meter(Rc<Cell<usize>>);
+
+/// Set once the store itself lets go of something that somebody still reads: how much that is, bytes, and the meter that
+/// counts it until it is dropped.
+#[derive(Debug, Default)]
+pub struct Replaced(OnceCell<(usize, Meter)>);
+
+impl Replaced {
+    /// Counts so many bytes from now on; the first call holds.
+    pub fn count(&self, bytes: usize, meter: &Meter) {
+        if self.0.set((bytes, meter.clone())).is_ok() {
+            meter.0.set(meter.0.get() + bytes);
+        }
+    }
+}
+
+impl Drop for Replaced {
+    fn drop(&mut self) {
+        if let Some((bytes, meter)) = self.0.get() {
+            meter.0.set(meter.0.get() - bytes);
+        }
+    }
+}
 
 impl Meter {
     /// The number.
@@ -42,18 +62,7 @@ impl Meter {
         if Rc::strong_count(&text) > 1 {
             let compressed = text.run.get().map(Run::held_bytes);
             let outdated = text.outdated.borrow().as_ref().map(Form::held_bytes);
-            let bytes = text.bytes.capacity() + compressed.or(outdated).unwrap_or_default();
-            if text.replaced.set((bytes, self.clone())).is_ok() {
-                self.0.set(self.0.get() + bytes);
-            }
-        }
-    }
-}
-
-impl Drop for PageText {
-    fn drop(&mut self) {
-        if let Some((bytes, meter)) = self.replaced.get() {
-            meter.0.set(meter.0.get() - bytes);
+            text.replaced.count(text.bytes.capacity() + compressed.or(outdated).unwrap_or_default(), self);
         }
     }
 }
@@ -66,7 +75,14 @@ impl PageText {
     }
 
     fn with_form(bytes: Vec<u8>, starts: Vec<u16>, is_own: bool, form: Option<Form>) -> Self {
-        Self { bytes, starts, is_own, run: OnceCell::new(), outdated: RefCell::new(form), replaced: OnceCell::new() }
+        Self {
+            bytes,
+            starts,
+            is_own,
+            run: OnceCell::new(),
+            outdated: RefCell::new(form),
+            replaced: Replaced::default(),
+        }
     }
 
     /// Whether these are the gateway's own lines, which change with every scrape.

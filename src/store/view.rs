@@ -71,27 +71,63 @@ impl<'a> GroupView<'a> {
         self.group.failure()
     }
 
+    /// Whether names in its lines may be quoted.
+    pub fn has_quoted_names(&self) -> bool {
+        self.store.catalog.outline(self.id).has_quoted_names
+    }
+
     /// How many families it holds, the push times included.
     pub fn holding_count(&self) -> usize {
         self.store.catalog.holding_count(self.id)
     }
 
-    /// The length of its lines in the exposition, push times included, bytes. Looks up each of its families.
-    pub fn bytes(&self) -> u64 {
-        let Store { catalog, pages, .. } = self.store;
-        let stands = catalog.holdings(self.id).filter(|holding| holding.home.is_some());
-        let entries = stands.map(|holding| Entry { family: holding.family, group: self.id });
-        entries.flat_map(|entry| pages.text(catalog, entry)).map(|text| text.len() as u64).sum()
+    /// Its families from an id on, push times included, each with the length of its lines in the exposition, bytes, and its
+    /// metrics: series, histograms and summaries, those of the push times not counted. Without `has_bytes` the length is 0,
+    /// and no family is looked up.
+    pub fn sizes_from(&self, from: FamilyId, has_bytes: bool) -> impl Iterator<Item = (FamilyId, u64, u64)> + use<'a> {
+        let (Store { catalog, pages, .. }, group) = (self.store, self.id);
+        catalog.holdings_from(group, from).map(move |holding| {
+            let entry = Entry { family: holding.family, group };
+            let stands = holding.home.filter(|_| has_bytes);
+            let bytes = stands.map_or(0, |_| pages.text(catalog, entry).map(|text| text.len() as u64).sum());
+            let is_pushed = holding.family > FamilyId::FAILURE_TIME;
+            (holding.family, bytes, if is_pushed { u64::from(holding.content.metrics) } else { 0 })
+        })
+    }
+
+    /// Whether it holds so many families that looking at all of them takes more than a step.
+    pub fn is_large(&self) -> bool {
+        self.store.catalog.is_large(self.id)
+    }
+
+    /// What a snapshot of it costs, in families, if it is not large.
+    pub fn snapshot_cost(&self) -> usize {
+        if self.is_large() { 1 } else { 2 * self.holding_count() }
+    }
+
+    /// The names of its families from an id on.
+    pub fn names_from(&self, from: FamilyId) -> impl Iterator<Item = (FamilyId, Rc<str>)> + use<'a> {
+        let catalog = &self.store.catalog;
+        let holdings = catalog.holdings_from(self.id, from);
+        holdings.map(|holding| (holding.family, Rc::clone(&catalog.family(holding.family).name)))
+    }
+
+    /// What it holds now of a family, if it does.
+    pub fn family_named(&self, name: &str) -> Option<FamilyView> {
+        let family = self.store.catalog.find_family(name)?;
+        let holding = self.store.catalog.holdings_from(self.id, family).next();
+        holding.filter(|holding| holding.family == family).map(|holding| self.family(holding))
+    }
+
+    /// What it holds now of its families from an id on, as many as asked for.
+    pub fn families_from(&self, from: FamilyId, most: usize) -> Vec<(FamilyId, FamilyView)> {
+        let holdings = self.store.catalog.holdings_from(self.id, from).take(most);
+        holdings.map(|holding| (holding.family, self.family(holding))).collect()
     }
 
     /// How many families were pushed to it; the push times are not counted.
     pub fn family_count(&self) -> usize {
         self.holding_count().saturating_sub(RESERVED_NAMES.len())
-    }
-
-    /// How many metrics they have: series, histograms and summaries.
-    pub fn metric_count(&self) -> u64 {
-        self.pushed_families().map(|held| u64::from(held.content.metrics)).sum()
     }
 
     /// What it holds now.
@@ -106,11 +142,6 @@ impl<'a> GroupView<'a> {
             has_quoted_names: self.store.catalog.outline(self.id).has_quoted_names,
             families,
         }
-    }
-
-    /// Every group holds the push times, which have the lowest ids.
-    fn pushed_families(&self) -> impl Iterator<Item = Holding<'a>> + use<'a> {
-        self.store.catalog.holdings(self.id).skip(RESERVED_NAMES.len())
     }
 
     fn family(&self, holding: Holding<'_>) -> FamilyView {
@@ -206,9 +237,23 @@ impl FamilyView {
         self.metrics
     }
 
-    /// What its metrics say beyond their lines: label sets and messages (see [`Store::detail`]).
+    /// What its metrics say beyond their lines (native histograms, exemplars, created timestamps, counts beyond a double's
+    /// digits): the label sets of those that do, as written, without `le` and `quantile`, with the messages of their values,
+    /// in the order of the lines.
     pub fn details(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
         self.details.iter().flat_map(|block| block.items())
+    }
+
+    /// One of these details, by its place.
+    pub fn detail(&self, at: usize) -> Option<(&[u8], &[u8])> {
+        self.details.as_ref()?.item(at)
+    }
+
+    /// Memory that it takes, bytes; that of the text and the details that it holds alive is counted by the store.
+    pub fn held_bytes(&self) -> usize {
+        let notes = size_of_val(self.notes());
+        let help = self.help().map_or(0, <[u8]>::len);
+        size_of::<Self>() + self.name.len() + help + notes + self.pieces.len() * size_of::<Piece>()
     }
 
     /// Whether it is one of the push times, which only the gateway writes.
@@ -218,12 +263,17 @@ impl FamilyView {
 
     /// Its lines from a place on, in order.
     pub fn lines(&self, from: LineCursor) -> Lines<'_> {
-        Lines { pieces: &self.pieces, at: from }
+        Lines { pieces: &self.pieces, at: from, last_end: (0, 0) }
     }
 
     /// Its lines as they stand in the exposition, in pieces of whole lines.
     pub fn texts(&self) -> impl ExactSizeIterator<Item = &[u8]> {
         self.pieces.iter().map(Piece::text)
+    }
+
+    /// One piece of them.
+    pub fn text_at(&self, piece: usize) -> Option<&[u8]> {
+        self.pieces.get(piece).map(Piece::text)
     }
 
     /// What its lines do not show, in order of lines.
@@ -246,12 +296,18 @@ pub struct LineCursor {
 pub struct Lines<'a> {
     pieces: &'a [Piece],
     at: LineCursor,
+    last_end: (usize, usize),
 }
 
 impl Lines<'_> {
     /// The place in front of the next line.
     pub fn cursor(&self) -> LineCursor {
         self.at
+    }
+
+    /// Where the last line ends, without its LF: the piece, and the offset in its text.
+    pub fn last_end(&self) -> (usize, usize) {
+        self.last_end
     }
 }
 
@@ -262,6 +318,7 @@ impl<'a> Iterator for Lines<'a> {
         loop {
             let rest = &self.pieces.get(self.at.piece)?.text()[self.at.offset..];
             if let Some(end) = memchr(b'\n', rest) {
+                self.last_end = (self.at.piece, self.at.offset + end);
                 self.at.offset += end + 1;
                 self.at.line += 1;
                 return Some(Line::parse(&rest[..end]));

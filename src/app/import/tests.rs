@@ -87,7 +87,7 @@ fn groups_come_with_their_times() {
         r#"push_time_seconds{instance="i",job="j"} 30"#,
     ];
     check(&mut store, &[(b"instance", b"i"), JOB], &families, &[], &lines);
-    let group = store.groups().next().expect("it was imported");
+    let group = store.groups_after(None).next().expect("it was imported");
     let families = group.snapshot().families;
     let times: Vec<_> = families.iter().map(|family| (family.name(), family.written().unix())).collect();
     let expected =
@@ -107,7 +107,7 @@ fn groups_without_families_are_kept() {
         [r#"push_failure_time_seconds{instance="",job="j"} 7"#, r#"push_time_seconds{instance="",job="j"} 0"#];
     let mut store = Store::new();
     check(&mut store, &[JOB], &families, &[], &refused);
-    let families = store.groups().next().expect("it was imported").snapshot().families;
+    let families = store.groups_after(None).next().expect("it was imported").snapshot().families;
     assert!(families.iter().all(|family| family.written().unix() == 7));
     // A file from before there were times of failures, or of pushes.
     let a = gauge("a", 1.0);
@@ -127,7 +127,7 @@ fn times_may_be_anything() {
         let mut store = Store::new();
         let group = ForeignGroup { labels: vec![JOB], families: vec![held("push_failure_time_seconds", 9, message)] };
         let errors = Importer::default().import(&mut store, &group);
-        let failed = store.groups().next().expect("it was imported").failed();
+        let failed = store.groups_after(None).next().expect("it was imported").failed();
         (errors.iter().map(ToString::to_string).collect::<Vec<_>>(), failed.0)
     };
     let name = b"push_failure_time_seconds";

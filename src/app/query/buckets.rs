@@ -27,30 +27,66 @@ enum Rule {
     Both = 3,
 }
 
-/// Writes the native buckets as a list of `[rule, "lower", "upper", "count"]`.
-pub fn write_native(out: &mut Vec<u8>, histogram: &Histogram<'_>) -> Result<(), Malformed> {
-    let schema = histogram.schema.unwrap_or_default();
-    let counts_of = |sign| Ok(bucket_counts(&histogram.side(sign)?, histogram.is_float()));
-    out.push(b'[');
-    let start = out.len();
-    for (index, count) in counts_of(Sign::Negative)?.into_iter().rev() {
-        write_bucket(out, start, Rule::Lower, -bound(index, schema), -bound(index - 1, schema), count);
-    }
-    let (zero, threshold) = (histogram.zero_count(), histogram.zero_threshold);
-    if zero.value() != 0.0 {
-        write_bucket(out, start, Rule::Both, -threshold, threshold, zero);
-    }
-    for (index, count) in counts_of(Sign::Positive)? {
-        write_bucket(out, start, Rule::Upper, bound(index - 1, schema), bound(index, schema), count);
-    }
-    out.push(b']');
-    Ok(())
+/// The native buckets of a histogram that are not empty, in order.
+#[derive(Debug)]
+pub struct Native {
+    schema: i32,
+    threshold: f64,
+    /// From the lowest on.
+    negative: Vec<(i64, Count)>,
+    zero: Option<Count>,
+    positive: Vec<(i64, Count)>,
 }
 
-fn write_bucket(out: &mut Vec<u8>, list_start: usize, rule: Rule, lower: f64, upper: f64, count: Count) {
-    if out.len() > list_start {
-        out.push(b',');
+impl Native {
+    /// Reads them.
+    ///
+    /// # Errors
+    /// If the message cannot be read.
+    pub fn read(histogram: &Histogram<'_>) -> Result<Self, Malformed> {
+        let counts_of = |sign| Ok(bucket_counts(&histogram.side(sign)?, histogram.is_float()));
+        let mut negative = counts_of(Sign::Negative)?;
+        negative.reverse();
+        let zero = histogram.zero_count();
+        Ok(Self {
+            schema: histogram.schema.unwrap_or_default(),
+            threshold: histogram.zero_threshold,
+            negative,
+            zero: (zero.value() != 0.0).then_some(zero),
+            positive: counts_of(Sign::Positive)?,
+        })
     }
+
+    /// Writes the bucket at a place as `[rule, "lower", "upper", "count"]`, after what stands between it and the one before;
+    /// whether there is one.
+    pub fn write(&self, out: &mut Vec<u8>, at: usize) -> bool {
+        let Some((rule, lower, upper, count)) = self.bucket(at) else { return false };
+        out.push(if at == 0 { b'[' } else { b',' });
+        write_bucket(out, rule, lower, upper, count);
+        true
+    }
+
+    fn bucket(&self, at: usize) -> Option<(Rule, f64, f64, Count)> {
+        let bound = |index| bound(index, self.schema);
+        let Some(at) = at.checked_sub(self.negative.len()) else {
+            let (index, count) = self.negative[at];
+            return Some((Rule::Lower, -bound(index), -bound(index - 1), count));
+        };
+        let at = match self.zero {
+            Some(count) if at == 0 => return Some((Rule::Both, -self.threshold, self.threshold, count)),
+            zero => at - usize::from(zero.is_some()),
+        };
+        let (index, count) = *self.positive.get(at)?;
+        Some((Rule::Upper, bound(index - 1), bound(index), count))
+    }
+
+    /// Memory that it holds, bytes.
+    pub fn held_bytes(&self) -> usize {
+        (self.negative.capacity() + self.positive.capacity()) * size_of::<(i64, Count)>()
+    }
+}
+
+fn write_bucket(out: &mut Vec<u8>, rule: Rule, lower: f64, upper: f64, count: Count) {
     out.extend_from_slice(format!("[{}", rule as u8).as_bytes());
     for text in [shown(lower), shown(upper), shown_count(count)] {
         out.push(b',');

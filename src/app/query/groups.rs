@@ -1,23 +1,17 @@
 //! `/api/v1/groups`: which groups a client asks for, in what order, and the page of them. The original has nothing of
 //! the kind; with many groups its clients have to take all metrics to show a few.
 //!
-//! Owns the parameters and the page. What a search means is `search`'s.
-
-use std::borrow::Cow;
-use std::vec;
+//! Owns the parameters and the choice, which is made in steps. What a search means is `search`'s, how a page looks `list`'s.
 
 use smallvec::SmallVec;
 
-use super::super::grouping::encode;
-use super::super::json::{write_key, write_string};
+use super::list::{GroupList, Measure, Totals};
 use super::parameters::{self, QueryError};
 use super::search::Search;
-use super::write_object;
-use crate::limits::{GROUPS_LISTED_DEFAULT, GROUPS_LISTED_MAX, JSON_AHEAD_BYTES};
+use crate::limits::{GROUPS_LISTED_DEFAULT, GROUPS_LISTED_MAX};
 use crate::model::name::Names;
-use crate::model::order;
-use crate::model::time::Timestamp;
-use crate::store::{GroupId, GroupView, Store};
+use crate::model::sorter::{RUN_ITEMS, Sorter};
+use crate::store::{GroupId, GroupKey, GroupView, Store};
 
 /// Which groups are asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +43,10 @@ enum Sort {
     /// The number of series.
     Series,
 }
+
+/// What looking at a group costs, in units of the work of a step, and for how many bytes of its labels it costs one more.
+const LOOK_COST: usize = 4;
+const LOOK_BYTES: usize = 256;
 
 const PARAMETERS: [&str; 5] = ["search", "state", "sort", "offset", "limit"];
 
@@ -104,32 +102,10 @@ impl Selection {
         })
     }
 
-    /// Chooses the groups. Looks at each once, and reads none of their text. `names` are those that paths allow.
-    pub fn select(&self, store: &Store, names: Names) -> GroupList {
-        let mut found: Vec<(u64, GroupId)> = Vec::new();
-        let (mut series, mut failing) = (0, 0);
-        for group in store.groups() {
-            if self.filter.finds(&group) {
-                let metrics = group.metric_count();
-                series += metrics;
-                failing += usize::from(!group.last_push_successful());
-                found.push((self.rank(&group, metrics), group.id()));
-            }
-        }
-        if self.sort != Sort::Key {
-            order::sort_by_key(&mut found, |(rank, _)| *rank); // Stable, so equal ones stay in the order of their keys.
-        } else if self.is_descending {
-            found.reverse();
-        }
-        let totals = Totals { failing, groups: store.group_count(), matching: found.len(), series };
-        let page: Vec<_> = found.into_iter().skip(self.offset).take(self.limit).map(|(_, group)| group).collect();
-        GroupList { totals: Some(totals), page: page.into_iter(), names, is_first: true }
-    }
-
-    /// What a group is sorted by, the lowest first.
-    fn rank(&self, group: &GroupView<'_>, metrics: u64) -> u64 {
+    /// What a group is sorted by, the lowest first; `at` is its place in the order of keys.
+    fn rank(&self, group: &GroupView<'_>, metrics: u64, at: usize) -> u64 {
         let rank = match self.sort {
-            Sort::Key => 0,
+            Sort::Key => at as u64,
             Sort::Pushed => group.pushed().0.unsigned_abs(),
             Sort::Failed => group.failed().0.unsigned_abs(),
             Sort::Series => metrics,
@@ -151,124 +127,113 @@ fn read_sort(value: String) -> Result<(Sort, bool), QueryError> {
     Ok((sort, ascending.is_some()))
 }
 
-/// A page of groups, written while it is sent; a group that is gone by then is left out.
+/// Groups that a filter finds, looked for in the order of their keys, in steps. A group that comes or goes meanwhile is
+/// found or not.
+#[derive(Debug, Default)]
+pub struct Walk {
+    /// The last group that was looked at.
+    last: Option<GroupKey>,
+}
+
+impl Walk {
+    /// The next group, found or not; `None` after the last one. Takes from `left` what looking at it costs.
+    pub fn next<'s>(&mut self, store: &'s Store, left: &mut usize) -> Option<GroupView<'s>> {
+        let group = store.groups_after(self.last.as_ref()).next()?;
+        *left = left.saturating_sub(LOOK_COST + group.key().as_bytes().len() / LOOK_BYTES);
+        self.last = Some(group.key().clone());
+        Some(group)
+    }
+}
+
+/// A page of groups that is being chosen.
 #[derive(Debug)]
-pub struct GroupList {
-    /// Until they are written, in front of the groups.
-    totals: Option<Totals>,
-    page: vec::IntoIter<GroupId>,
+pub struct Selecting {
+    selection: Selection,
     names: Names,
-    is_first: bool,
+    walk: Walk,
+    /// The group that was found last, as long as it is being measured.
+    open: Option<(GroupId, Measure)>,
+    found: Sorter<(u64, GroupId)>,
+    totals: Totals,
+    stage: Stage,
+    skipped: usize,
+    page: Vec<GroupId>,
 }
 
-#[derive(Debug)]
-struct Totals {
-    /// Those of the matching ones whose last push was refused.
-    failing: usize,
-    groups: usize,
-    matching: usize,
-    series: u64,
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Look,
+    Sort,
+    Choose,
 }
 
-impl GroupList {
-    /// Writes the next groups; whether there is more to come.
-    pub(super) fn write(&mut self, store: &Store, out: &mut Vec<u8>) -> bool {
-        if let Some(Totals { failing, groups, matching, series }) = self.totals.take() {
-            let counts = format!("\"groups\":{groups},\"matching\":{matching},\"series\":{series}");
-            let totals = format!("{{\"failing\":{failing},{counts}}}");
-            let head = format!("{{\"status\":\"success\",\"data\":{{\"totals\":{totals},\"groups\":[");
-            out.extend_from_slice(head.as_bytes());
-        }
-        while out.len() < JSON_AHEAD_BYTES {
-            let Some(id) = self.page.next() else {
-                out.extend_from_slice(b"]}}");
-                return false;
-            };
-            if let Some(group) = store.group_from(id).filter(|group| group.id() == id) {
-                if !std::mem::take(&mut self.is_first) {
-                    out.push(b',');
+impl Selecting {
+    /// Begins. `names` are those that paths allow.
+    pub fn new(selection: Selection, names: Names) -> Self {
+        let (walk, found, totals, page) = (Walk::default(), Sorter::default(), Totals::default(), Vec::new());
+        Self { selection, names, walk, open: None, found, totals, stage: Stage::Look, skipped: 0, page }
+    }
+
+    /// Goes on as far as `left` allows; the page, once it is chosen. Reads no text of groups.
+    pub fn go_on(&mut self, store: &Store, left: &mut usize) -> Option<GroupList> {
+        let by_rank = |left: &(u64, GroupId), right: &(u64, GroupId)| left.0.cmp(&right.0);
+        while *left > 0 {
+            match self.stage {
+                Stage::Look => {
+                    if !self.look(store, left) {
+                        self.stage = Stage::Sort;
+                    }
                 }
-                write_listed(out, &group, self.names);
+                Stage::Sort => {
+                    *left = left.saturating_sub(1 + self.found.len().min(RUN_ITEMS));
+                    if self.found.sort_some(by_rank) {
+                        self.stage = Stage::Choose;
+                    }
+                }
+                Stage::Choose => {
+                    *left -= 1;
+                    let next = if self.page.len() < self.selection.limit { self.found.next(by_rank) } else { None };
+                    match next {
+                        Some(_) if self.skipped < self.selection.offset => self.skipped += 1,
+                        Some((_, group)) => self.page.push(group),
+                        None => {
+                            self.totals.groups = store.group_count();
+                            let totals = std::mem::take(&mut self.totals);
+                            return Some(GroupList::new(totals, std::mem::take(&mut self.page), self.names));
+                        }
+                    }
+                }
             }
         }
+        None
+    }
+
+    /// Looks at the next group, or measures on; whether there is one.
+    fn look(&mut self, store: &Store, left: &mut usize) -> bool {
+        let Some((id, mut measure)) = self.open.take() else {
+            let Some(group) = self.walk.next(store, left) else { return false };
+            if self.selection.filter.finds(&group) {
+                self.open = Some((group.id(), Measure::of_metrics()));
+            }
+            return true;
+        };
+        let Some(group) = store.group_from(id).filter(|group| group.id() == id) else { return true };
+        if !measure.go_on(&group, left) {
+            self.open = Some((id, measure));
+            return true;
+        }
+        let metrics = measure.metrics();
+        self.found.push((self.selection.rank(&group, metrics, self.totals.matching), id));
+        self.totals.matching += 1;
+        self.totals.series += metrics;
+        self.totals.failing += usize::from(!group.last_push_successful());
         true
     }
-}
 
-fn write_listed(out: &mut Vec<u8>, group: &GroupView<'_>, names: Names) {
-    let mut is_first = true;
-    let facts = Facts::of(group, names);
-    facts.write_front(out, &mut is_first);
-    write_key(out, &mut is_first, b"labels");
-    write_object(out, group.labels());
-    write_key(out, &mut is_first, b"last_push_successful");
-    out.extend_from_slice(group.last_push_successful().to_string().as_bytes());
-    facts.write_back(out, &mut is_first);
-    out.push(b'}');
-}
-
-/// What is known of a group besides what it holds.
-#[derive(Clone, Debug)]
-pub struct Facts {
-    bytes: u64,
-    failed: Timestamp,
-    failure: Option<Box<str>>,
-    families: usize,
-    path: String,
-    pushed: Timestamp,
-    series: u64,
-}
-
-impl Facts {
-    /// What is known of the group now. `names` are those that paths allow.
-    pub fn of(group: &GroupView<'_>, names: Names) -> Self {
-        Self {
-            bytes: group.bytes(),
-            failed: group.failed(),
-            failure: group.failure().map(Box::from),
-            families: group.family_count(),
-            path: path(group, names),
-            pushed: group.pushed(),
-            series: group.metric_count(),
-        }
-    }
-
-    /// Writes the members whose keys come before `group` and `labels`.
-    pub(super) fn write_front(&self, out: &mut Vec<u8>, is_first: &mut bool) {
-        write_key(out, is_first, b"bytes");
-        out.extend_from_slice(self.bytes.to_string().as_bytes());
-        write_key(out, is_first, b"failed");
-        write_time(out, self.failed);
-        write_key(out, is_first, b"failure");
-        match &self.failure {
-            Some(reason) => write_string(out, reason.as_bytes()),
-            None => out.extend_from_slice(b"null"),
-        }
-        write_key(out, is_first, b"families");
-        out.extend_from_slice(self.families.to_string().as_bytes());
-    }
-
-    /// Writes the members whose keys come behind them.
-    pub(super) fn write_back(&self, out: &mut Vec<u8>, is_first: &mut bool) {
-        write_key(out, is_first, b"path");
-        write_string(out, self.path.as_bytes());
-        write_key(out, is_first, b"pushed");
-        write_time(out, self.pushed);
-        write_key(out, is_first, b"series");
-        out.extend_from_slice(self.series.to_string().as_bytes());
-    }
-}
-/// What stands behind `/metrics/` in a push to the group.
-pub fn path(group: &GroupView<'_>, names: Names) -> String {
-    let labels: Vec<(Cow<'_, str>, Cow<'_, str>)> = group.labels().collect();
-    encode::path(labels.iter().map(|(name, value)| (&**name, &**value)), names)
-}
-
-fn write_time(out: &mut Vec<u8>, time: Timestamp) {
-    if time == Timestamp::default() {
-        out.extend_from_slice(b"null");
-    } else {
-        write_string(out, time.rfc3339_nanos().to_string().as_bytes());
+    /// Memory that it holds, bytes.
+    pub fn held_bytes(&self) -> usize {
+        let key = self.walk.last.as_ref().map_or(0, |key| key.as_bytes().len());
+        self.found.held_bytes() + self.page.capacity() * size_of::<GroupId>() + key + size_of::<Self>()
     }
 }
 

@@ -1,13 +1,13 @@
 //! `/api/v1/groups/delete`: which groups a client wants to be deleted, and how many of them at a time.
 //!
-//! Chooses them only; deleting is the application's. No more than a client knows of is ever chosen: it says how many
-//! the search found, and nothing is deleted if that has changed. One request deletes a bounded number, as all other
-//! clients wait for it; whoever wants more of them gone asks again.
+//! Chooses them only, in steps; deleting is the application's. No more than a client knows of is ever chosen: it says how
+//! many the search found, and nothing is deleted if that has changed. One request deletes a bounded number; whoever wants
+//! more of them gone asks again.
 
-use super::groups::Filter;
+use super::groups::{Filter, Walk};
 use super::parameters::{self, QueryError};
 use crate::limits::{FAMILIES_DELETED_MAX, GROUPS_DELETED_MAX};
-use crate::store::{GroupKey, Store};
+use crate::store::{GroupKey, GroupView, Store};
 
 const PARAMETERS: [&str; 3] = ["search", "state", "expect"];
 
@@ -16,23 +16,6 @@ const PARAMETERS: [&str; 3] = ["search", "state", "expect"];
 pub struct Removal {
     filter: Filter,
     expected: usize,
-}
-
-/// What a removal comes to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Chosen {
-    /// These groups are to be deleted now, and so many matching ones are left then.
-    Groups {
-        /// The keys of the groups.
-        keys: Vec<GroupKey>,
-        /// How many the search still finds without them.
-        left: usize,
-    },
-    /// The search finds another number of groups than the client expects.
-    Unexpected {
-        /// The number.
-        matching: usize,
-    },
 }
 
 impl Removal {
@@ -51,21 +34,60 @@ impl Removal {
         Ok(Self { filter, expected })
     }
 
-    /// Chooses the groups, the first ones in the order of their keys.
-    pub fn choose(&self, store: &Store) -> Chosen {
-        let (mut keys, mut families, mut matching) = (Vec::new(), 0, 0);
-        for group in store.groups().filter(|group| self.filter.finds(group)) {
-            matching += 1;
-            if keys.len() < GROUPS_DELETED_MAX && families < FAMILIES_DELETED_MAX {
-                families += group.holding_count();
-                keys.push(group.key().clone());
+    /// Whether a group that was chosen is still one of those that are meant.
+    pub fn still_finds(&self, group: &GroupView<'_>) -> bool {
+        self.filter.finds(group)
+    }
+}
+
+/// Groups to be deleted that are being chosen, the first ones in the order of their keys.
+#[derive(Debug)]
+pub struct Choosing {
+    removal: Removal,
+    walk: Walk,
+    keys: Vec<GroupKey>,
+    key_bytes: usize,
+    families: usize,
+    matching: usize,
+}
+
+impl Choosing {
+    /// Begins.
+    pub fn new(removal: Removal) -> Self {
+        Self { removal, walk: Walk::default(), keys: Vec::new(), key_bytes: 0, families: 0, matching: 0 }
+    }
+
+    /// Goes on as far as `left` allows; whether that is the end.
+    pub fn go_on(&mut self, store: &Store, left: &mut usize) -> bool {
+        while *left > 0 {
+            let Some(group) = self.walk.next(store, left) else { return true };
+            if !self.removal.filter.finds(&group) {
+                continue;
+            }
+            self.matching += 1;
+            if self.keys.len() < GROUPS_DELETED_MAX && self.families < FAMILIES_DELETED_MAX {
+                self.families += group.holding_count();
+                self.key_bytes += group.key().as_bytes().len();
+                self.keys.push(group.key().clone());
             }
         }
-        if matching == self.expected {
-            Chosen::Groups { left: matching - keys.len(), keys }
-        } else {
-            Chosen::Unexpected { matching }
+        false
+    }
+
+    /// What comes of it at the end: the groups to be deleted, and how many matching ones are left then.
+    ///
+    /// # Errors
+    /// The number of groups that the search finds, if the client expects another one.
+    pub fn chosen(self) -> Result<(Removal, Vec<GroupKey>, usize), usize> {
+        if self.matching != self.removal.expected {
+            return Err(self.matching);
         }
+        Ok((self.removal, self.keys, self.matching))
+    }
+
+    /// Memory that it holds, bytes.
+    pub fn held_bytes(&self) -> usize {
+        self.key_bytes + self.keys.capacity() * size_of::<GroupKey>()
     }
 }
 
@@ -77,12 +99,20 @@ mod tests {
     /// The values of the first labels of the chosen groups, and how many are left.
     fn chosen(store: &Store, query: &str) -> (Vec<String>, usize) {
         let removal = Removal::parse(query.as_bytes()).unwrap_or_else(|error| panic!("{query}: {error}"));
-        match removal.choose(store) {
-            Chosen::Groups { keys, left } => {
+        match choose(store, removal) {
+            Ok((_, keys, matching)) => {
+                let left = matching - keys.len();
                 (keys.iter().map(|key| key.labels().next().unwrap().1.into_owned()).collect(), left)
             }
-            Chosen::Unexpected { matching } => (vec!["unexpected".to_owned()], matching),
+            Err(matching) => (vec!["unexpected".to_owned()], matching),
         }
+    }
+
+    /// In the shortest steps.
+    fn choose(store: &Store, removal: Removal) -> Result<(Removal, Vec<GroupKey>, usize), usize> {
+        let mut choosing = Choosing::new(removal);
+        while !choosing.go_on(store, &mut 1) {}
+        choosing.chosen()
     }
 
     #[test]
@@ -131,10 +161,10 @@ mod tests {
         let mut left = many;
         while left > 0 {
             let removal = Removal::parse(format!("search=job%3D~j*&expect={left}").as_bytes()).unwrap();
-            let Chosen::Groups { keys, left: rest } = removal.choose(&store) else { panic!("the count is right") };
+            let (_, keys, matching) = choose(&store, removal).expect("the count is right");
             keys.iter().for_each(|key| assert!(store.delete(key)));
             steps.push(keys.len());
-            left = rest;
+            left = matching - keys.len();
         }
         assert_eq!(steps, [GROUPS_DELETED_MAX, GROUPS_DELETED_MAX / 2]);
         assert_eq!(store.group_count(), 1);

@@ -13,6 +13,9 @@
 
 use std::fmt;
 
+use memchr::memmem;
+use smallvec::SmallVec;
+
 use crate::limits::SEARCH_TERMS_MAX;
 use crate::model::quote::Literal;
 
@@ -22,8 +25,12 @@ pub struct Search(Vec<Term>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Term {
-    Text(String),
-    Label { name: String, test: Test },
+    /// Lower case, as far as it is ASCII.
+    Text(Vec<u8>),
+    Label {
+        name: String,
+        test: Test,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,7 +102,7 @@ impl Search {
         self.0.iter().all(|term| match term {
             Term::Text(text) => {
                 let mut texts = labels.clone().flat_map(|(name, value)| [name, value]);
-                texts.any(|found| contains_in_any_case(found.as_ref().as_bytes(), text.as_bytes()))
+                texts.any(|found| contains_in_any_case(found.as_ref().as_bytes(), text))
             }
             Term::Label { name, test } => {
                 let found = labels.clone().find(|(found, _)| found.as_ref() == name);
@@ -111,7 +118,7 @@ impl Term {
         let mut reader = Reader { text, at: 0 };
         let left = reader.parts(Until::Operator)?.concat();
         let test = match reader.operator() {
-            None => return Ok((Term::Text(left), reader.at)),
+            None => return Ok((Term::Text(left.to_ascii_lowercase().into_bytes()), reader.at)),
             Some("=") => Test::Is(reader.parts(Until::Blank)?.concat()),
             Some("!=") => Test::IsNot(reader.parts(Until::Blank)?.concat()),
             Some(_) => Test::Like(reader.parts(Until::BlankByStars)?),
@@ -205,11 +212,12 @@ fn is_like(value: &str, parts: &[String]) -> bool {
     rest.ends_with(last.as_str())
 }
 
+/// Whether a text contains a part that is in lower case. Takes a time that grows with their sum, whatever they are: both are
+/// a client's, and a short text is looked through without the heap.
 fn contains_in_any_case(text: &[u8], part: &[u8]) -> bool {
-    let Some(first) = part.first() else { return true };
-    let Some(starts) = (text.len() + 1).checked_sub(part.len()) else { return false };
-    memchr::memchr2_iter(first.to_ascii_lowercase(), first.to_ascii_uppercase(), &text[..starts])
-        .any(|at| text[at..at + part.len()].eq_ignore_ascii_case(part))
+    let mut lower: SmallVec<[u8; 128]> = SmallVec::from_slice(text);
+    lower.make_ascii_lowercase();
+    memmem::find(&lower, part).is_some()
 }
 
 #[cfg(test)]

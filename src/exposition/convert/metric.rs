@@ -40,6 +40,11 @@ impl Assembler {
         self.sum = 0.0;
     }
 
+    /// Memory that it holds, bytes.
+    pub fn held_bytes(&self) -> usize {
+        self.bounds.capacity() * size_of::<(f64, f64)>()
+    }
+
     /// Takes a line of a family of this kind and name (as written); the metric that it completes, if any.
     pub fn take<'a>(&mut self, line: Line<'a>, kind: Kind, family: &str) -> Option<Complete<'a>> {
         let suffix = line.name.strip_prefix(family)?;

@@ -5,6 +5,7 @@ use super::{Converter, Source};
 use crate::exposition::format::Escaping;
 use crate::model::escape::unescape;
 use crate::model::line::{Header, Line, label_pairs};
+use crate::model::mark::Mark;
 use crate::model::number;
 
 /// A family of either side.
@@ -40,12 +41,12 @@ impl Source for Pieces {
         self.pieces.get(at).map(Vec::as_slice)
     }
 
-    fn message(&self, family: &str, labels: &str) -> Option<&[u8]> {
+    fn message(&self, _: &mut Mark, family: &str, labels: &str) -> Option<&[u8]> {
         let mut messages = self.messages.iter();
         messages.find(|(name, set, _)| *name == family && *set == labels).map(|(_, _, message)| &**message)
     }
 
-    fn is_gauge_histogram(&self, family: &str) -> bool {
+    fn is_gauge_histogram(&self, _: &mut Mark, family: &str) -> bool {
         self.gauges.contains(&family)
     }
 }

@@ -160,21 +160,23 @@ fn a_message_takes_the_place_of_lines() {
     assert!(shown.contains("positive_delta:1 positive_delta:1 positive_delta:-1}"), "{shown}");
 }
 
-/// A source whose messages change all the time, as the store's do while a scrape is sent.
-struct Restless(Pieces, std::cell::Cell<usize>);
+/// A source with a message for each third metric, which are found by going along.
+struct Marked(Pieces);
 
-impl Source for Restless {
+impl Source for Marked {
     fn piece(&self, at: usize) -> Option<&[u8]> {
         self.0.piece(at)
     }
 
-    fn message(&self, _: &str, _: &str) -> Option<&[u8]> {
-        self.1.set(self.1.get() + 1);
-        let message = [&b"\x08\x01"[..], b"\x08\xff\x7f", b"\x11\0\0\0\0\0\0\0\0", b""][self.1.get() % 4];
-        (self.1.get() % 7 > 2).then_some(message)
+    fn message(&self, mark: &mut Mark, _: &str, labels: &str) -> Option<&[u8]> {
+        const MESSAGES: [&[u8]; 4] = [b"\x08\x01", b"\x08\xff\x7f", b"\x11\0\0\0\0\0\0\0\0", b""];
+        (labels == format!("n=\"{}\"", 3 * mark.item)).then(|| {
+            mark.item += 1;
+            MESSAGES[mark.item % 4]
+        })
     }
 
-    fn is_gauge_histogram(&self, _: &str) -> bool {
+    fn is_gauge_histogram(&self, _: &mut Mark, _: &str) -> bool {
         false
     }
 }
@@ -183,13 +185,16 @@ impl Source for Restless {
 fn what_was_measured_is_what_is_sent() {
     let mut text = "# TYPE h histogram\n".to_owned();
     (0..50).for_each(|at| text += &format!("h_sum{{n=\"{at}\"}} 1\nh_count{{n=\"{at}\"}} 1\n"));
-    for bound in [0, 100, 500] {
-        let source = Restless(pieces(&text, 7), std::cell::Cell::new(0));
+    let converted = |bound| {
         let converter = Converter::new(Format::ProtoDelimited, Escaping::Dots).with_bounds(50, bound);
-        let (message, _) = converted(converter, &source);
-        let (len, rest) = wire::varint(&message).unwrap();
-        assert_eq!(len, rest.len() as u64);
-        assert_eq!(wire::fields(rest).filter(|field| field.number == schema::FAMILY_METRIC).count(), 50);
+        converted(converter, &Marked(pieces(&text, 7))).0
+    };
+    let expected = converted(usize::MAX);
+    let (len, rest) = wire::varint(&expected).unwrap();
+    assert_eq!(len, rest.len() as u64);
+    assert_eq!(wire::fields(rest).filter(|field| field.number == schema::FAMILY_METRIC).count(), 50);
+    for bound in [0, 100, 500] {
+        assert_eq!(converted(bound), expected);
     }
 }
 

@@ -96,12 +96,12 @@ impl Bench {
     /// Panics unless the disk holds what the store does.
     fn compare(&self) {
         let mut expected = BTreeMap::new();
-        for group in self.store.groups() {
-            let (group, mut out) = (group.snapshot(), Vec::new());
-            let key = group.key.as_bytes().to_vec();
+        for group in self.store.groups_after(None) {
+            let mut out = Vec::new();
+            let key = group.key().as_bytes().to_vec();
             let mut encoder = Encoder::default();
-            encoder.begin(group, &mut out);
-            assert!(encoder.advance(&mut out, &mut usize::MAX.clone()));
+            encoder.begin(&group, &mut out);
+            assert!(encoder.advance(&self.store, &mut out, &mut usize::MAX.clone()));
             expected.insert(key, out);
         }
         assert!(self.disk.platter().groups == expected, "the disk and the store differ");

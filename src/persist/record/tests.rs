@@ -13,12 +13,12 @@ pub fn pack(key: &[u8], body: &[u8], out: &mut Vec<u8>) {
     encoder.end(key, out);
 }
 
-fn encode(group: &GroupSnapshot, random: &mut Random) -> Vec<u8> {
+fn encode(store: &Store, group: &GroupView<'_>, random: &mut Random) -> Vec<u8> {
     let mut encoder = Encoder::default();
     let mut out = b"before".to_vec();
-    encoder.begin(group.clone(), &mut out);
+    encoder.begin(group, &mut out);
     let mut budget = random.below(5000) as usize;
-    while !encoder.advance(&mut out, &mut budget) {
+    while !encoder.advance(store, &mut out, &mut budget) {
         assert!(encoder.is_busy());
         budget = 1 + random.below(5000) as usize;
     }
@@ -29,17 +29,17 @@ fn encode(group: &GroupSnapshot, random: &mut Random) -> Vec<u8> {
 /// Keeps all groups and puts them back; what they are then is what they were.
 fn restart(twins: &mut Twins, random: &mut Random) {
     let mut records = Vec::new();
-    twins.restart(&mut |group, store| {
-        let key = group.key.as_bytes();
-        let record = encode(group, random);
+    twins.restart(&mut |old, group, store| {
+        let key = group.key().as_bytes();
+        let record = encode(old, group, random);
         let body = unpack(key, &record).unwrap();
         let stored = parse(key, &body, detail_series).unwrap();
         assert!(store.restore(&stored));
         assert!(!store.restore(&stored), "it is there already");
-        records.push((group.key.clone(), record));
+        records.push((group.key().clone(), record));
     });
     for (key, record) in records {
-        assert_eq!(encode(&twins.store.group(&key).unwrap().snapshot(), random), record);
+        assert_eq!(encode(&twins.store, &twins.store.group(&key).unwrap(), random), record);
     }
 }
 
@@ -95,8 +95,8 @@ fn example(random: &mut Random) -> (Vec<u8>, Vec<u8>) {
     let labels = vec![("job".to_owned(), "j".to_owned())];
     let push = Push { labels, is_replace: true, has_timestamp: false, is_interleaved: false, is_whole: true, families };
     twins.step(&Step::Push(push));
-    let group = twins.store.group(&GroupKey::new([("job", "j")])).unwrap().snapshot();
-    (group.key.as_bytes().to_vec(), encode(&group, random))
+    let group = twins.store.group(&GroupKey::new([("job", "j")])).unwrap();
+    (group.key().as_bytes().to_vec(), encode(&twins.store, &group, random))
 }
 
 #[test]

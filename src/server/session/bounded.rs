@@ -8,7 +8,7 @@ use super::{Incoming, Outgoing, Session};
 use crate::app::App;
 use crate::app::reply::Reply;
 use crate::http::Refusal;
-use crate::limits::{CONVERSION_BYTES, JSON_AHEAD_BYTES, Limit, Limits, Reached};
+use crate::limits::{Limit, Limits, Reached};
 
 /// Memory that a session holds, bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,8 +32,8 @@ impl Session {
         let body = match &self.body {
             Outgoing::Nothing => 0,
             Outgoing::Scrape(scrape) => scrape.held_bytes(),
-            Outgoing::Converted(_) => CONVERSION_BYTES,
-            Outgoing::Json(_) => 2 * JSON_AHEAD_BYTES,
+            Outgoing::Converted(conversion) => conversion.held_bytes(),
+            Outgoing::Json(json) => json.held_bytes(),
         };
         let weight = Weight {
             received: request + self.input.capacity() + self.http.stashed_bytes() + self.stream.received_bytes(),

@@ -114,12 +114,16 @@ fn a_push_that_takes_too_many_look_ups_changes_nothing() {
     let flag = format!("(--limit.push-lookups={})", takes - 1);
     let text = format!("the push takes more than {} look-ups of groups with other label names {flag}", takes - 1);
     assert_eq!((refused.to_string(), limits.reached(Limit::PushLookups).limit.status()), (text, 413));
-    assert_eq!((gateway.store.usage(), gateway.store.kind("new")), (before, None), "not even its group is there");
+    assert_eq!(
+        (gateway.store.usage(), gateway.store.catalog.find_family("new")),
+        (before, None),
+        "not even its group is there"
+    );
     assert_eq!(gateway.store.progress.held_bytes() / (64 << 10), 0);
 
     gateway.push(group(), vec![family("new", vec![vec![]])]).expect("it is in no other group");
     gateway.push(group(), series()).expect_err("as before");
-    assert!(gateway.store.kind("f").is_some() && gateway.store.kind("new").is_some());
+    assert!(gateway.store.catalog.find_family("f").is_some() && gateway.store.catalog.find_family("new").is_some());
     assert_eq!(gateway.store.group(&GroupKey::new([("job", "x")])).expect("it was there").failed(), Timestamp(0));
     gateway.store.set_limits(limits.with(Limit::PushLookups, takes));
     gateway.push(group(), series()).expect("it takes as many");

@@ -1,7 +1,8 @@
 //! Queries, their errors, and the pages that they choose.
 
 use super::*;
-use crate::limits::QUERY_BYTES_MAX;
+use crate::limits::{JSON_AHEAD_BYTES, QUERY_BYTES_MAX};
+use crate::model::time::Timestamp;
 use crate::store::{GroupKey, Mode, Staged};
 
 /// A push of this family is refused.
@@ -36,11 +37,21 @@ pub(in crate::app::query) fn store() -> Store {
     store
 }
 
+/// Chooses in steps of so much work.
+fn select(store: &Store, selection: Selection, step: usize) -> GroupList {
+    let mut selecting = Selecting::new(selection, Names::Classic);
+    loop {
+        if let Some(list) = selecting.go_on(store, &mut { step }) {
+            return list;
+        }
+    }
+}
+
 fn answer(store: &Store, query: &str) -> String {
-    let mut list =
-        Selection::parse(query.as_bytes()).unwrap_or_else(|e| panic!("{query}: {e}")).select(store, Names::Classic);
+    let selection = Selection::parse(query.as_bytes()).unwrap_or_else(|e| panic!("{query}: {e}"));
+    let mut list = select(store, selection, 1);
     let mut out = Vec::new();
-    while list.write(store, &mut out) {}
+    while list.write(store, &mut out, &mut 1) {}
     String::from_utf8(out).unwrap()
 }
 
@@ -132,11 +143,11 @@ fn pages_are_written_in_pieces_while_groups_come_and_go() {
     for number in 0..3000 {
         push(&mut store, &[("job", &format!("j{number:04}"))], &[("x", 1)], 1);
     }
-    let mut list = Selection::parse(b"limit=10000").unwrap().select(&store, Names::Classic);
+    let mut list = select(&store, Selection::parse(b"limit=10000").unwrap(), 1000);
     let mut out = Vec::new();
     while {
         let mut piece = Vec::new();
-        let has_more = list.write(&store, &mut piece);
+        let has_more = list.write(&store, &mut piece, &mut 1000);
         assert!(piece.len() < JSON_AHEAD_BYTES + 1024);
         out.extend(piece);
         has_more

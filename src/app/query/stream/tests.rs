@@ -20,6 +20,7 @@ fn push(store: &mut Store, job: &str, mode: Mode, body: &str) {
     );
     push.feed(body.as_bytes(), &mut []).unwrap();
     push.finish().unwrap();
+    while !push.staged().seal_some() {}
     store.push(push.staged(), mode, Timestamp(1)).unwrap();
 }
 
