@@ -280,7 +280,9 @@ impl Session {
             if self.awaits.is_some() || self.is_unproven() {
                 return Next::Wait;
             }
-            self.go_on(app, shared, clock);
+            if self.go_on(app, shared, clock) {
+                continue;
+            }
             if self.work(app, shared, clock) {
                 self.note_progress(0, shared.now, app.limits()); // Neither here.
                 return Next::Again;

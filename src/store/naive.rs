@@ -457,9 +457,8 @@ impl Twins {
             }
         }
         let mut families = self.state.groups.values().flat_map(|group| group.families.values());
-        let is_kept = |family: &Family| {
-            (family.has_details && !family.metrics.is_empty()) || family.kind == Kind::GaugeHistogram
-        };
+        let is_kept =
+            |family: &Family| (family.has_details && !family.metrics.is_empty()) || family.kind == Kind::GaugeHistogram;
         let is_any_kept = families.any(is_kept);
         assert_eq!(self.store.details.is_empty(), !is_any_kept);
     }

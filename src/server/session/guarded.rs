@@ -30,17 +30,21 @@ impl Session {
         };
     }
 
-    /// Goes on with a request whose credentials have been compared.
-    pub(super) fn go_on(&mut self, app: &mut App, shared: &mut Shared, clock: Clock) {
-        self.incoming = match self.incoming.take() {
-            Incoming::Proven(unproven) => {
-                let step = step(app.prove(unproven, self.peer, clock.now()));
-                self.follow(step, app, shared);
-                // From here on it is the client who is waited for.
-                return self.note_progress(0, shared.now, app.limits());
+    /// Goes on with a request whose credentials have been compared; whether there is one. Its answer, if it has one now, is
+    /// still to be sent.
+    pub(super) fn go_on(&mut self, app: &mut App, shared: &mut Shared, clock: Clock) -> bool {
+        let unproven = match self.incoming.take() {
+            Incoming::Proven(unproven) => unproven,
+            incoming => {
+                self.incoming = incoming;
+                return false;
             }
-            incoming => incoming,
         };
+        let step = step(app.prove(unproven, self.peer, clock.now()));
+        self.follow(step, app, shared);
+        // From here on it is the client who is waited for.
+        self.note_progress(0, shared.now, app.limits());
+        true
     }
 
     /// There is no TLS where there has to be: the connection ends, with an answer to a client that came without.
