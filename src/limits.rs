@@ -45,6 +45,9 @@ pub const MESSAGE_KEPT_BYTES_MAX: usize = 256 << 10;
 /// session then sends at once.
 pub const CONVERTED_BYTES_PER_STEP: usize = 64 << 10;
 
+/// Bounds of a histogram or summary that are kept while it is converted; one that has more is read twice.
+pub const METRIC_BOUNDS_KEPT_MAX: usize = 1024;
+
 /// Start of a family's protobuf message that is kept until its length is known, bytes. Nearly every family is shorter;
 /// a longer one is read twice, which costs time instead of memory.
 pub const FAMILY_BUFFERED_BYTES_MAX: usize = 256 << 10;

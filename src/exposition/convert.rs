@@ -1,7 +1,7 @@
 //! The exposition in the formats other than its own: finished text in, escaped text or protobuf out (SPEC 7.6, 7.7).
 //!
-//! Pulls finished lines out of a [`Source`] and writes in bounded steps; holds no more than one metric, or the start of
-//! one family. A delimited family has its length in front: a short one is written to a buffer, a long one is read
+//! Pulls finished lines out of a [`Source`] and writes in bounded steps; holds no more than one short metric, or the start
+//! of one family. A delimited family has its length in front: a short one is written to a buffer, a long one is read
 //! twice, first to measure it.
 //!
 //! ```text
@@ -9,6 +9,8 @@
 //!                               `-(end)-> Head
 //! others:    Head -(metric)-> Sent -(end)-> Head
 //! ```
+//! A metric with very many bounds is treated likewise: it is read once for what comes before its bounds, and once more
+//! while these are sent.
 
 mod metric;
 mod prototext;
@@ -23,13 +25,15 @@ use memchr::memchr;
 
 use crate::exposition::format::{Escaping, Format};
 use crate::exposition::wire;
+#[cfg(any(test, feature = "fuzz"))]
+use crate::limits::METRIC_BOUNDS_KEPT_MAX;
 use crate::limits::{CONVERTED_BYTES_PER_STEP, FAMILY_BUFFERED_BYTES_MAX};
 use crate::model::escape::unescape;
 use crate::model::line::{Header, Line, label_pairs};
 use crate::model::mark::Mark;
 use crate::model::sample::Kind;
 
-use metric::{Assembler, Complete};
+use metric::{Assembler, Complete, LongMetric};
 use prototext::Layout;
 
 /// Where finished text comes from, and what it does not show.
@@ -56,6 +60,10 @@ pub struct Converter {
     /// The family's message so far, as long as it is short.
     buffer: Vec<u8>,
     assembler: Assembler,
+    /// Where the lines of the metric at hand start.
+    metric_start: Option<Cursor>,
+    /// The metric of very many bounds that is being sent.
+    long: Option<LongMetric>,
     /// Working memory: one metric.
     scratch: Vec<u8>,
     step_bytes: usize,
@@ -115,6 +123,8 @@ impl Converter {
             stage: Stage::Head,
             buffer: Vec::new(),
             assembler: Assembler::default(),
+            metric_start: None,
+            long: None,
             scratch: Vec::new(),
             step_bytes: CONVERTED_BYTES_PER_STEP,
             buffered_bytes_max: FAMILY_BUFFERED_BYTES_MAX,
@@ -125,6 +135,7 @@ impl Converter {
     #[cfg(any(test, feature = "fuzz"))]
     pub fn with_bounds(mut self, step_bytes: usize, buffered_bytes_max: usize) -> Self {
         (self.step_bytes, self.buffered_bytes_max) = (step_bytes, buffered_bytes_max);
+        self.assembler.set_bounds_max(buffered_bytes_max.min(METRIC_BOUNDS_KEPT_MAX));
         self
     }
 
@@ -132,7 +143,8 @@ impl Converter {
     pub fn held_bytes(&self) -> usize {
         let family = self.family.written.capacity() + self.family.shown.capacity();
         let help = self.family.help.as_ref().map_or(0, Vec::capacity);
-        family + help + self.buffer.capacity() + self.assembler.held_bytes() + self.scratch.capacity()
+        let metric = self.assembler.held_bytes() + self.long.as_ref().map_or(0, LongMetric::held_bytes);
+        family + help + self.buffer.capacity() + metric + self.scratch.capacity()
     }
 
     /// Writes the next part, which may be nothing while a family is measured; whether there is more to come.
@@ -156,7 +168,8 @@ impl Converter {
                 }
                 (Some(_), Some(header)) => self.take_header(header, source, out),
                 (Some(line), None) if self.format == Format::Text => self.write_line(line, out),
-                (Some(line), None) => self.take_line(Line::parse(line), source, out),
+                (Some(line), None) if self.long.is_some() => self.send_bound(Line::parse(line), out),
+                (Some(line), None) => self.take_line(Line::parse(line), start, source, out),
             }
         }
         true
@@ -220,19 +233,29 @@ impl Converter {
 
     // ---- protobuf ----
 
-    fn take_line(&mut self, line: Line<'_>, source: &impl Source, out: &mut Vec<u8>) {
+    /// Takes a line, which starts at this place.
+    fn take_line(&mut self, line: Line<'_>, start: Cursor, source: &impl Source, out: &mut Vec<u8>) {
+        let start = *self.metric_start.get_or_insert(start);
         let complete = self.assembler.take(line, self.family.kind, &self.family.written);
         if let Some(metric) = complete {
-            self.take_metric(metric, source, out);
+            self.take_metric(metric, start, source, out);
             self.assembler.clear();
+            self.metric_start = None;
         }
     }
 
-    fn take_metric(&mut self, metric: Complete<'_>, source: &impl Source, out: &mut Vec<u8>) {
+    fn take_metric(&mut self, metric: Complete<'_>, start: Cursor, source: &impl Source, out: &mut Vec<u8>) {
         if self.stage == Stage::Head {
             self.begin_family(out);
         }
-        self.write_metric(metric, source);
+        let message = source.message(&mut self.cursor.mark, &unescape(&self.family.written), metric.labels);
+        if message.is_none()
+            && let Some(long) = self.assembler.long(metric, self.family.kind, self.escaping)
+        {
+            return self.take_long(long, start, out);
+        }
+        self.scratch.clear();
+        self.assembler.write(&mut self.scratch, metric, self.family.kind, self.escaping, message);
         let field_bytes = 1 + wire::varint_len(self.scratch.len() as u64) + self.scratch.len();
         match &mut self.stage {
             Stage::Head => unreachable!("the family has begun"),
@@ -247,12 +270,60 @@ impl Converter {
         }
     }
 
-    /// Writes a metric to the working memory.
-    fn write_metric(&mut self, metric: Complete<'_>, source: &impl Source) {
-        let family = &self.family;
-        let message = source.message(&mut self.cursor.mark, &unescape(&family.written), metric.labels);
+    /// Measures a metric of very many bounds, or begins to send it: then its lines are read again.
+    fn take_long(&mut self, long: LongMetric, start: Cursor, out: &mut Vec<u8>) {
+        let field_bytes = 1 + wire::varint_len(long.len()) as u64 + long.len();
+        match &mut self.stage {
+            Stage::Head => unreachable!("the family has begun"),
+            Stage::Short => {
+                self.stage = Stage::Measured { bytes: self.buffer.len() as u64 + field_bytes, back: start };
+            }
+            Stage::Measured { bytes, .. } => *bytes += field_bytes,
+            Stage::Sent => {
+                self.send_front(&long, out);
+                self.cursor = start;
+                self.long = Some(long);
+            }
+        }
+    }
+
+    fn send_front(&self, long: &LongMetric, out: &mut Vec<u8>) {
+        if self.format == Format::ProtoDelimited {
+            wire::write_bytes_head(out, schema::FAMILY_METRIC, long.len());
+            return long.write_front(out);
+        }
+        let (labels, value) = long.parts();
+        let inner = prototext::open_message(out, "metric", self.layout(), &mut false);
+        prototext::write_fields(out, schema::METRIC, labels, inner, true);
+        if let Some((name, fields)) = schema::message_field(schema::METRIC, long.value_field()) {
+            let innermost = prototext::open_message(out, name, inner, &mut labels.is_empty());
+            prototext::write_fields(out, fields, &value, innermost, true);
+        }
+    }
+
+    /// Sends the bound of a line, or what comes after the last one.
+    fn send_bound(&mut self, line: Line<'_>, out: &mut Vec<u8>) {
+        let layout = self.layout();
+        let Some(long) = &mut self.long else { return };
         self.scratch.clear();
-        self.assembler.write(&mut self.scratch, metric, family.kind, self.escaping, message);
+        let goes_on = long.write_bound(&mut self.scratch, line, &self.family.written);
+        let is_delimited = self.format == Format::ProtoDelimited;
+        if is_delimited {
+            out.extend_from_slice(&self.scratch);
+        } else if let Some((_, fields)) = schema::message_field(schema::METRIC, long.value_field()) {
+            let innermost = layout.inner().inner();
+            prototext::write_fields(out, fields, &self.scratch, innermost, false);
+        }
+        if goes_on {
+            return;
+        }
+        if is_delimited {
+            long.write_back(out);
+        } else {
+            prototext::close_message(out, layout.inner());
+            prototext::close_message(out, layout);
+        }
+        self.long = None;
     }
 
     fn begin_family(&mut self, out: &mut Vec<u8>) {
@@ -283,6 +354,7 @@ impl Converter {
 
     fn end_family(&mut self, out: &mut Vec<u8>) {
         self.assembler.clear();
+        self.metric_start = None;
         let bytes = match self.stage {
             Stage::Measured { bytes, .. } => bytes,
             _ => self.buffer.len() as u64,

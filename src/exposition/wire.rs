@@ -99,9 +99,14 @@ pub fn write_double(out: &mut Vec<u8>, number: u32, value: f64) {
 
 /// Writes a field of bytes: a string or a finished message.
 pub fn write_bytes(out: &mut Vec<u8>, number: u32, bytes: &[u8]) {
-    write_varint(out, u64::from(number) << 3 | BYTES);
-    write_varint(out, bytes.len() as u64);
+    write_bytes_head(out, number, bytes.len() as u64);
     out.extend_from_slice(bytes);
+}
+
+/// Writes what comes before the bytes of such a field, which are so many.
+pub fn write_bytes_head(out: &mut Vec<u8>, number: u32, len: u64) {
+    write_varint(out, u64::from(number) << 3 | BYTES);
+    write_varint(out, len);
 }
 
 /// Writes a field of bytes that `write` writes: its length is put in front when it is known, which mostly takes the one

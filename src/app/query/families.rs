@@ -85,7 +85,7 @@ impl Named {
                     self.from = Some(FamilyId(family.0 + 1));
                 }
             } else if !self.is_sorted {
-                *left = left.saturating_sub(self.names.len().min(RUN_ITEMS));
+                *left = left.saturating_sub(self.names.run_items());
                 self.is_sorted = self.names.sort_some(compare);
             } else {
                 let Some(name): Option<Rc<str>> = self.names.next(compare) else { return Next::Over };

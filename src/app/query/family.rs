@@ -155,7 +155,7 @@ impl FamilyJson {
                     }
                 }
                 Stage::Sort => {
-                    *left = left.saturating_sub(compound.bounds.len().min(RUN_ITEMS));
+                    *left = left.saturating_sub(compound.bounds.run_items());
                     if compound.bounds.sort_some(|left, right| compare(family, &compound.told, left, right)) {
                         *stage = Stage::Bounds;
                     }

@@ -10,7 +10,7 @@ use super::parameters::{self, QueryError};
 use super::search::Search;
 use crate::limits::{GROUPS_LISTED_DEFAULT, GROUPS_LISTED_MAX};
 use crate::model::name::Names;
-use crate::model::sorter::{RUN_ITEMS, Sorter};
+use crate::model::sorter::Sorter;
 use crate::store::{GroupId, GroupKey, GroupView, Store};
 
 /// Which groups are asked for.
@@ -185,7 +185,7 @@ impl Selecting {
                     }
                 }
                 Stage::Sort => {
-                    *left = left.saturating_sub(1 + self.found.len().min(RUN_ITEMS));
+                    *left = left.saturating_sub(1 + self.found.run_items());
                     if self.found.sort_some(by_rank) {
                         self.stage = Stage::Choose;
                     }

@@ -32,7 +32,8 @@ impl Layout {
         }
     }
 
-    fn inner(self) -> Self {
+    /// That of the fields of a message that is an item.
+    pub fn inner(self) -> Self {
         match self {
             Layout::Lines(depth) => Layout::Lines(depth + 1),
             Layout::OneLine => Layout::OneLine,
@@ -95,10 +96,21 @@ pub fn write_message(
     layout: Layout,
     is_first: &mut bool,
 ) {
+    let inner = open_message(out, name, layout, is_first);
+    write_fields(out, schema, message, inner, true);
+    close_message(out, layout);
+}
+
+/// Writes what comes before the fields of a field that is a message; their layout.
+pub fn open_message(out: &mut Vec<u8>, name: &str, layout: Layout, is_first: &mut bool) -> Layout {
     write_name(out, name, layout, is_first);
     out.push(b'{');
     layout.end_item(out);
-    write_fields(out, schema, message, layout.inner(), true);
+    layout.inner()
+}
+
+/// Writes what comes after them.
+pub fn close_message(out: &mut Vec<u8>, layout: Layout) {
     if layout != Layout::OneLine {
         layout.separate(out, true);
     }

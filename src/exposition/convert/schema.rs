@@ -89,6 +89,15 @@ const COUNTER: &Schema = &[
     field(3, "created_timestamp", Message(TIMESTAMP)),
 ];
 
+/// The name and the fields of a message that is a field of another.
+pub fn message_field(schema: &'static Schema, number: u32) -> Option<(&'static str, &'static Schema)> {
+    let field = schema.iter().find(|field| field.number == number)?;
+    match field.kind {
+        Message(inner) => Some((field.name, inner)),
+        _ => None,
+    }
+}
+
 const SUMMARY: &Schema = &[
     field(SAMPLE_COUNT, "sample_count", Unsigned),
     field(SAMPLE_SUM, "sample_sum", Double),
