@@ -5,11 +5,14 @@ use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::grouping::encode;
 use super::import::Importer;
 use super::{Answer, App, Now, Origin, Reply};
 use crate::exposition::protobuf;
 use crate::limits::{LOADED_BYTES_PER_GROUP, LOADED_BYTES_PER_TURN_MAX};
 use crate::log::Value;
+use crate::model::name::Names;
+use crate::model::quote::Plain;
 use crate::persist::{self, Event, Journal, LoadedGroup, Settled, Sync, Ticket, gob, record};
 use crate::store::{GroupId, GroupKey};
 use crate::telemetry::{Handler, Method, Persistence};
@@ -124,8 +127,19 @@ impl App {
 
     fn restore(&mut self, group: &LoadedGroup) -> Result<(), String> {
         let key = group.key.as_bytes();
-        let stored = record::parse(key, &group.body, protobuf::native_series)
+        let mut stored = record::parse(key, &group.body, protobuf::native_series)
             .map_err(|error| self.bad_file(&persist::bad_record(key, error)))?;
+        // Earlier versions took such help texts; no scraper would read the exposition with them.
+        for family in &mut stored.families {
+            if family.help.is_some_and(|help| str::from_utf8(help).is_err()) {
+                (family.help, family.is_help_shown) = (None, false);
+                let labels: Vec<_> = stored.key.labels().collect();
+                let path = encode::path(labels.iter().map(|(name, value)| (&**name, &**value)), Names::Utf8);
+                let (path, name) = (Plain(path.as_bytes()), Plain(family.name.as_bytes()));
+                let keys = [("group", Value::Shown(&path)), ("family", Value::Shown(&name))];
+                self.log.warn("help text left out, as it is not UTF-8", &keys);
+            }
+        }
         if self.store.restore(&stored) {
             return Ok(());
         }

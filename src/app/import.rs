@@ -45,6 +45,8 @@ pub enum Reason {
     OtherName,
     /// The family cannot be read, or not be shown (SPEC appendix B, 6-8, 10).
     Unreadable(ReadError),
+    /// Its help text is not UTF-8; the family is taken over without.
+    Help,
     /// The store refuses it: what is there would be inconsistent with it.
     Refused(Refusal),
 }
@@ -68,6 +70,7 @@ impl fmt::Display for Reason {
             Reason::Repeated => f.write_str("there is such a group already"),
             Reason::OtherName => f.write_str("the family has another name inside"),
             Reason::Unreadable(error) => error.fmt(f),
+            Reason::Help => f.write_str("the help text is not UTF-8; the rest of the family is taken over"),
             Reason::Refused(refusal) => refusal.fmt(f),
         }
     }
@@ -131,13 +134,17 @@ impl Importer {
             group.families.iter().partition(|family| is_own(family));
         order::sort_by_key(&mut families, |family| family.written);
         for families in families.chunk_by(|left, right| left.written == right.written) {
-            if self.push(store, &labels, families).is_ok() {
+            if let Ok(without_help) = self.push(store, &labels, families) {
+                errors.extend(without_help.into_iter().map(|family| error(Some(family), Reason::Help)));
                 continue;
             }
             // One by one, they show which of them is at fault, and the others stay.
             for family in families {
-                if let Err(reason) = self.push(store, &labels, &[family]) {
-                    errors.push(error(Some(family), reason));
+                match self.push(store, &labels, &[family]) {
+                    Ok(without_help) => {
+                        errors.extend(without_help.into_iter().map(|family| error(Some(family), Reason::Help)));
+                    }
+                    Err(reason) => errors.push(error(Some(family), reason)),
                 }
             }
         }
@@ -172,28 +179,33 @@ impl Importer {
         Ok(labels)
     }
 
-    /// Pushes these families, which were pushed at the same time.
-    fn push(
+    /// Pushes these families, which were pushed at the same time; those that have to do without their help text.
+    fn push<'f, 'a>(
         &mut self,
         store: &mut Store,
         labels: &[(&str, &str)],
-        families: &[&ForeignFamily<'_>],
-    ) -> Result<(), Reason> {
+        families: &[&'f ForeignFamily<'a>],
+    ) -> Result<Vec<&'f ForeignFamily<'a>>, Reason> {
+        let mut without_help = Vec::new();
         let Self { reader, staged, length } = self;
         reader.reset();
         staged.begin(labels.iter().copied());
         for family in families {
-            let mut sink = Named { staged, name: family.name, is_other: false };
+            let mut sink = Named { staged, name: family.name, is_other: false, is_without_help: false };
             feed(reader, length, family.message, &mut sink)?;
             if sink.is_other {
                 return Err(Reason::OtherName);
+            }
+            if sink.is_without_help {
+                without_help.push(*family);
             }
             staged.check_bounds()?;
         }
         staged.seal();
         staged.check_bounds()?;
         let written = families.first().map(|family| family.written).unwrap_or_default();
-        Ok(store.push(staged, Mode::Merge, written)?)
+        store.push(staged, Mode::Merge, written)?;
+        Ok(without_help)
     }
 
     /// Reads one of the two families of push times. A value that is not the time of the push came with a push,
@@ -251,6 +263,7 @@ struct Named<'a> {
     staged: &'a mut Staged,
     name: &'a [u8],
     is_other: bool,
+    is_without_help: bool,
 }
 
 impl WholeSink for Named<'_> {
@@ -261,6 +274,11 @@ impl WholeSink for Named<'_> {
 
     fn metric(&mut self, metric: Metric<'_>) {
         self.staged.metric(metric);
+    }
+
+    fn goes_without_help(&mut self) -> bool {
+        self.is_without_help = true;
+        true
     }
 
     fn bounds(&self) -> MetricBounds {

@@ -123,6 +123,8 @@ mod tests {
         check(b"\x05hello", "proto: cannot parse invalid wire-format data");
         check(b"\x00", "metric family without a name");
         check(b"\x03\x0a\x01\xff", "metric family \"\\xff\": name is not UTF-8");
+        check(b"\x06\x0a\x01a\x12\x01\xff", "metric family \"a\": help text is not UTF-8");
+        check(b"\x09\x0a\x01a\x12\x01\xff\x12\x01b", "");
         check(b"\x05\x0a\x01m\x18\x09", "metric family \"m\": unknown type 9");
         check(b"\x07\x0a\x01m\x18\x05\x22\x00", "metric family \"m\": gauge histogram without a histogram");
         let schema = b"\x0c\x0a\x01m\x18\x04\x22\x05\x3a\x03\x28\xc6\x01";

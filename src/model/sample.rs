@@ -245,6 +245,11 @@ pub trait WholeSink {
     /// A metric of the family mentioned last.
     fn metric(&mut self, metric: Metric<'_>);
 
+    /// Whether a family is wanted without its help text, which is not UTF-8; otherwise the body is refused for that.
+    fn goes_without_help(&mut self) -> bool {
+        false
+    }
+
     /// How much of the next metric is wanted.
     fn bounds(&self) -> MetricBounds {
         MetricBounds::NONE

@@ -165,11 +165,13 @@ fn faults_are_named_and_the_rest_stays() {
     let (count, misfit) = (gauge("sum_count", 3.0), family(b"misfit", 0, &[metric("x", 2, &number(1.0))]));
     let bare = family(b"bare", 5, &[field(4, b"")]);
     let schema = family(b"schema", 4, &[field(4, &field(7, b"\x28\xc6\x01"))]);
+    let helped = [field(1, b"helped"), field(2, b"a\xff"), gauge("helped", 4.0)].concat();
     let families = [
         held("", 1, b""),
         held("bare", 1, &bare),
         held("cut", 2, cut),
         held("good", 2, &good),
+        held("helped", 2, &helped),
         held("misfit", 2, &misfit),
         held("other", 2, &other),
         held("schema", 2, &schema),
@@ -180,6 +182,7 @@ fn faults_are_named_and_the_rest_stays() {
         r#"group {job="j"}, family "": metric family without a name"#,
         r#"group {job="j"}, family "bare": metric family "bare": gauge histogram without a histogram"#,
         r#"group {job="j"}, family "cut": proto: cannot parse invalid wire-format data"#,
+        r#"group {job="j"}, family "helped": the help text is not UTF-8; the rest of the family is taken over"#,
         r#"group {job="j"}, family "misfit": pushed metrics are invalid or inconsistent with existing metrics: collected"#,
         r#"group {job="j"}, family "other": the family has another name inside"#,
         r#"group {job="j"}, family "schema": metric family "schema": native histogram with impossible schema 99"#,
@@ -188,6 +191,8 @@ fn faults_are_named_and_the_rest_stays() {
     let lines = [
         "# TYPE good gauge",
         r#"good{instance="",job="j"} 1"#,
+        "# TYPE helped gauge",
+        r#"helped{instance="",job="j"} 4"#,
         r#"push_failure_time_seconds{instance="",job="j"} 0"#,
         r#"push_time_seconds{instance="",job="j"} 2"#,
         "# TYPE sum summary",

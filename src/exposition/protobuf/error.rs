@@ -33,6 +33,8 @@ pub enum FamilyFault {
     NoName,
     /// Its name is not UTF-8.
     Name,
+    /// Its help text is not UTF-8: no scraper would read the exposition with it.
+    Help,
     /// It has a type of this number, which nobody knows.
     Kind(i32),
     /// A metric of a gauge histogram has no histogram.
@@ -61,6 +63,7 @@ impl fmt::Display for ReadError {
             ReadError::Family { name, fault } => match fault {
                 FamilyFault::NoName => f.write_str("metric family without a name"),
                 FamilyFault::Name => write!(f, "metric family {name}: name is not UTF-8"),
+                FamilyFault::Help => write!(f, "metric family {name}: help text is not UTF-8"),
                 FamilyFault::Kind(kind) => write!(f, "metric family {name}: unknown type {kind}"),
                 FamilyFault::NoHistogram => write!(f, "metric family {name}: gauge histogram without a histogram"),
                 FamilyFault::Schema(schema) => {

@@ -31,7 +31,11 @@ pub(super) fn read<S: WholeSink>(
     }
     let name = str::from_utf8(head.name).map_err(|_| fault(FamilyFault::Name))?;
     let kind = kind_of(head.kind).ok_or_else(|| fault(FamilyFault::Kind(head.kind)))?;
-    sink.whole_family(family, name, kind, head.help);
+    let help = head.help.filter(|help| str::from_utf8(help).is_ok());
+    if help != head.help && !sink.goes_without_help() {
+        return Err(fault(FamilyFault::Help));
+    }
+    sink.whole_family(family, name, kind, help);
     for field in Fields::new(message) {
         let field = field?;
         if let (4, Value::Bytes(metric)) = (field.number, field.value) {

@@ -93,6 +93,10 @@ fn family(message: &[u8], ix: u32, events: &mut Events) -> Result<(), Failure> {
     };
     let name = name.and_then(|name| String::from_utf8(name).ok()).filter(|name| !name.is_empty());
     let name = name.ok_or("family")?;
+    let help = last_bytes(&fields, 2);
+    if help.is_some_and(|help| String::from_utf8(help).is_err()) {
+        return Err("family".to_owned());
+    }
     events.push(format!("{ix} {name:?} {kind:?} {:?}", last_bytes(&fields, 2).as_deref()));
     for metric in all_bytes(&fields, 4) {
         events.push(metric_event(&metric, ix, kind)?);

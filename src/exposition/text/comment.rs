@@ -1,6 +1,6 @@
 //! Comment lines, HELP and TYPE among them (SPEC 3.4).
 
-use super::cursor::{Cursor, Scratch, excerpt_without_backslashes, unescaped};
+use super::cursor::{Cursor, Scratch, excerpt_without_backslashes, unescaped, unescaped_excerpt};
 use super::error::{Parsed, Reason, end_of_input};
 use super::line::Body;
 use crate::model::sample::{FamilyIx, Kind, Sink};
@@ -47,6 +47,9 @@ impl Body {
         }
         let has_escapes = check_escapes(cursor.rest())?;
         let text = cursor.rest_of_line().ok_or_else(end_of_input)?;
+        if str::from_utf8(text).is_err() {
+            return Err(Reason::HelpText(unescaped_excerpt(b"", text)).into());
+        }
         if has_escapes {
             self.help.clear();
             self.help.extend(unescaped(text));

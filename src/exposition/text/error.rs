@@ -93,6 +93,8 @@ pub enum Reason {
         /// The family.
         family: Excerpt,
     },
+    /// A help text that is not UTF-8: no scraper would read the exposition with it (SPEC 3.4).
+    HelpText(Excerpt),
     /// A second type, or one after samples (SPEC 3.4).
     SecondType {
         /// The family.
@@ -156,6 +158,7 @@ impl fmt::Display for Reason {
             Timestamp(token) => write!(f, "expected integer as timestamp, got {token}"),
             AfterTimestamp(rest) => write!(f, "spurious string after timestamp: {rest}"),
             SecondHelp { family } => write!(f, "second HELP line for metric name {family}"),
+            HelpText(text) => write!(f, "invalid help text {text}: it has to be UTF-8"),
             SecondType { family } => {
                 write!(f, "second TYPE line for metric name {family}, or TYPE reported after samples")
             }

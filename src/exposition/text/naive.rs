@@ -283,6 +283,9 @@ impl Naive<'_> {
                 byte => text.push(byte),
             }
         }
+        if str::from_utf8(&text).is_err() {
+            return Err(format!("invalid help text {}: it has to be UTF-8", quoted_as_sent(&text)));
+        }
         self.families[family].has_help = true;
         self.recorder.help(FamilyIx(family as u32), &text);
         Ok(())

@@ -135,6 +135,10 @@ fn ends_of_input() {
     check("\n{\"a b\"}", "2: invalid metric name \"a b\"");
     check(b"a{b=\"\xff\"", "1: invalid label value \"\\xff\"");
     check("a{b=\"\\t", "1: invalid escape sequence '\\t'");
+    check(b"a 1\n# HELP a x\xff\\n\n", "2: invalid help text \"x\\xff\\n\": it has to be UTF-8");
+    check(b"# HELP a \xff\\x\n", "1: invalid escape sequence '\\x'");
+    check(b"# HELP a \xff", "1: unexpected end of input stream");
+    check(b"# HELP a \xc3\n# HELP a \xa9\n", "1: invalid help text \"\\xc3\": it has to be UTF-8");
 }
 
 #[test]
@@ -165,11 +169,11 @@ fn comments() {
     check("# TYPE a gauge\r\n", "1: unknown metric type \"gauge\\r\"");
     check("# TYPE a \\\\x\n", "1: unknown metric type \"x\"");
     check("a 1\n# TYPE a foo\n", "2: second TYPE line for metric name \"a\", or TYPE reported after samples");
-    let (events, _) = outcome(b"# TYPE a gau\\ge\n# HELP a \\\\ \\n\\\" \xff\r\n#HELP \"b\" x\n", Names::Classic);
+    let (events, _) = outcome(b"# TYPE a gau\\ge\n# HELP a \\\\ \\n\\\" \xc3\xbf\r\n#HELP \"b\" x\n", Names::Classic);
     let expected = [
         Event::Family(0, "a".into()),
         Event::Kind(0, Kind::Gauge),
-        Event::Help(0, b"\\ \n\" \xff\r".to_vec()),
+        Event::Help(0, b"\\ \n\" \xc3\xbf\r".to_vec()),
         Event::Family(1, "b".into()),
         Event::Help(1, b"x".to_vec()),
     ];

@@ -6,6 +6,10 @@ use std::path::Path;
 use std::process::Command;
 use std::thread;
 
+use pushgateway::model::sample::{FamilyIx, Kind, Part, Sample, Sink};
+use pushgateway::model::time::Timestamp;
+use pushgateway::persist::record::Encoder;
+use pushgateway::store::{GroupKey, Mode, Staged, Store};
 use redb::{Database, TableDefinition};
 
 use super::{end, send, send_everything};
@@ -114,6 +118,51 @@ fn databases_of_others_and_of_later_versions_are_refused() {
         Start::Ready(text) => assert_eq!(text, ""),
         start => kept::is_refused(&empty, &start).expect("it is refused or taken"),
     }
+}
+
+/// Earlier versions took help texts that are not UTF-8, with which no scraper reads the exposition: only they are left out.
+#[test]
+fn help_texts_that_are_not_utf8_are_left_out_and_named() {
+    const GROUPS: TableDefinition<'_, (&[u8], u32), &[u8]> = TableDefinition::new("groups");
+    const FACTS: TableDefinition<'_, &str, u64> = TableDefinition::new("facts");
+    let (mut store, mut staged) = (Store::new(), Staged::default());
+    let labels = [("job", "a/b")];
+    staged.begin(labels.into_iter());
+    for (at, (name, help)) in [("e", &b"x\xff"[..]), ("f", "é".as_bytes())].into_iter().enumerate() {
+        let family = FamilyIx(at as u32);
+        staged.family(family, name);
+        staged.kind(family, Kind::Gauge);
+        staged.help(family, help);
+        staged.sample(Sample::new(family, Part::Whole, &[], 1.0));
+    }
+    staged.seal();
+    store.push(&mut staged, Mode::Replace, Timestamp(1)).expect("nothing is wrong with it");
+    let (mut encoder, mut record) = (Encoder::default(), Vec::new());
+    let group = store.group(&GroupKey::new(labels)).expect("it was just pushed");
+    encoder.begin(&group, &mut record);
+    while !encoder.advance(&store, &mut record, &mut usize::MAX.clone()) {}
+
+    let home = Home::new("help");
+    let database = Database::create(&home.path).expect("a database can be made");
+    let transaction = database.begin_write().expect("it can be written");
+    transaction.open_table(FACTS).expect("the table can be made").insert("format", 1).expect("it can be written");
+    let key = (group.key().as_bytes(), 0);
+    let mut groups = transaction.open_table(GROUPS).expect("the table can be made");
+    let parts = 1_u32.to_le_bytes();
+    groups.insert(key, [&parts, record.as_slice()].concat().as_slice()).expect("it can be written");
+    drop(groups);
+    transaction.commit().expect("it can be written");
+    drop(database);
+
+    let server = home.start(&[]);
+    let scrape = server.scrape();
+    assert!(!scrape.contains("# HELP e"), "{scrape}");
+    assert!(
+        scrape.contains("# TYPE e gauge\ne{instance=\"\",job=\"a/b\"} 1\n# HELP f é\n# TYPE f gauge\n"),
+        "{scrape}"
+    );
+    let told = "msg=\"help text left out, as it is not UTF-8\" group=job@base64/YS9i family=e";
+    assert_eq!(server.log().matches(told).count(), 1, "{}", server.log());
 }
 
 /// A later version that was killed leaves a file that has to be repaired before it can be read. Nobody else does that.

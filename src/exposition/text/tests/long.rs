@@ -4,7 +4,7 @@ use super::*;
 use crate::limits::QUOTE_BYTES_MAX;
 
 /// Bodies with `*` for a token, and the message about each with `*` for its quote.
-const BODIES: [(&str, &str); 22] = [
+const BODIES: [(&str, &str); 23] = [
     ("a *\n", "1: expected float as value, got *"),
     ("a 1 *\n", "1: expected integer as timestamp, got *"),
     ("a 1 1 *\n", "1: spurious string after timestamp: *"),
@@ -23,6 +23,7 @@ const BODIES: [(&str, &str); 22] = [
     ("b*{\"\"=\"c\"} 1\n", "1: invalid label name for metric *"),
     ("b*{c=\"\",c=\"\"} 1\n", "1: duplicate label names for metric *"),
     ("{b*,c} 1\n", "1: multiple metric names for metric *"),
+    ("# HELP b *\u{ff}\n", "1: invalid help text *: it has to be UTF-8"),
     ("# HELP b* x\n# HELP b* y\n", "2: second HELP line for metric name *"),
     ("# TYPE b* gauge\n# TYPE b* gauge\n", "2: second TYPE line for metric name *, or TYPE reported after samples"),
     ("# TYPE b* histogram\nb*_count -1\n", "2: negative count for histogram *"),
