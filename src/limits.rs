@@ -41,6 +41,10 @@ pub const MESSAGE_DEPTH_MAX: usize = 10_000;
 /// cut by the end of a read.
 pub const MESSAGE_KEPT_BYTES_MAX: usize = 256 << 10;
 
+/// The value of a metric in protobuf that says more than lines can, bytes: it is read and written again as a whole, in a
+/// millisecond. More than 50,000 native buckets fit; clients have some hundreds.
+pub const DETAIL_BYTES_MAX: usize = 256 << 10;
+
 /// Finished text that is converted to another format in one step, bytes: some hundred microseconds of work, and what a
 /// session then sends at once.
 pub const CONVERTED_BYTES_PER_STEP: usize = 64 << 10;

@@ -37,7 +37,7 @@ pub fn protobuf_reader(data: &[u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::limits::QUOTE_BYTES_MAX;
+    use crate::limits::{DETAIL_BYTES_MAX, QUOTE_BYTES_MAX};
     use crate::random::Random;
 
     fn varint(out: &mut Vec<u8>, mut value: u64) {
@@ -125,6 +125,26 @@ mod tests {
         check(b"\x03\x0a\x01\xff", "metric family \"\\xff\": name is not UTF-8");
         check(b"\x06\x0a\x01a\x12\x01\xff", "metric family \"a\": help text is not UTF-8");
         check(b"\x09\x0a\x01a\x12\x01\xff\x12\x01b", "");
+        // A counter with a created timestamp, an unknown field of which is long.
+        let bytes = |tag: u8, len: usize, inner: &[u8]| {
+            let mut field = vec![tag];
+            varint(&mut field, len as u64);
+            [field, inner.to_vec()].concat()
+        };
+        let counter = |len: usize| {
+            let value = [&b"\x1a\x00"[..], &bytes(0x7a, len, &vec![0; len])].concat();
+            let metric = bytes(0x1a, value.len(), &value);
+            let family = [&b"\x0a\x01a"[..], &bytes(0x22, metric.len(), &metric)].concat();
+            let mut body = Vec::new();
+            varint(&mut body, family.len() as u64);
+            ([body, family].concat(), value.len())
+        };
+        let (fitting, value_len) = counter(DETAIL_BYTES_MAX - 6);
+        assert_eq!(value_len, DETAIL_BYTES_MAX);
+        check(&fitting, "");
+        let expected = "metric family \"a\": a metric takes 262145 bytes; one with native buckets, exemplars or created \
+            timestamps may take 262144";
+        check(&counter(DETAIL_BYTES_MAX - 5).0, expected);
         check(b"\x05\x0a\x01m\x18\x09", "metric family \"m\": unknown type 9");
         check(b"\x07\x0a\x01m\x18\x05\x22\x00", "metric family \"m\": gauge histogram without a histogram");
         let schema = b"\x0c\x0a\x01m\x18\x04\x22\x05\x3a\x03\x28\xc6\x01";

@@ -55,7 +55,7 @@ pub struct Home {
 /// The finished text of an entry on its way into the pages.
 #[derive(Debug)]
 pub enum EntryText<'a> {
-    /// Short enough to share a page.
+    /// Whole lines that share a page if they are short enough.
     Shared(&'a [u8]),
     /// Whole lines, already cut into pages of their own.
     Run(Vec<Vec<u8>>),

@@ -18,6 +18,7 @@ use std::hint::black_box;
 use std::ops::Range;
 use std::rc::Rc;
 
+use memchr::{memchr, memrchr};
 use slab::Slab;
 
 use super::catalog::Catalog;
@@ -25,7 +26,7 @@ use super::detail::KeptDetails;
 use super::entry::{Entry, EntryText, FamilyId, GroupId, Home, PageId};
 use super::key::GroupKey;
 use super::text::{Meter, PageText};
-use crate::limits::{PAGE_BYTES, PAGE_MERGE_BYTES_MAX, PAGE_SPARSE_BYTES, SLOTS_STEP};
+use crate::limits::{ENTRY_SHARED_BYTES_MAX, PAGE_BYTES, PAGE_MERGE_BYTES_MAX, PAGE_SPARSE_BYTES, SLOTS_STEP};
 
 /// One page.
 #[derive(Debug)]
@@ -163,6 +164,22 @@ impl Piece {
     pub fn text(&self) -> &[u8] {
         &self.text[self.range.clone()]
     }
+}
+
+/// Cuts whole lines into pages. A line that is longer than a page has one to itself.
+fn cut(lines: &[u8]) -> Vec<Vec<u8>> {
+    let mut pages = Vec::new();
+    let mut rest = lines;
+    while !rest.is_empty() {
+        let fitting = &rest[..rest.len().min(PAGE_BYTES)];
+        let end = memrchr(b'\n', fitting).or_else(|| memchr(b'\n', rest)).map_or(rest.len(), |end| end + 1);
+        let (page, after) = rest.split_at(end);
+        let mut text = Vec::with_capacity(PAGE_BYTES.max(page.len()));
+        text.extend_from_slice(page);
+        pages.push(text);
+        rest = after;
+    }
+    pages
 }
 
 impl Pages {
@@ -309,7 +326,10 @@ impl Pages {
             self.remove(catalog, entry);
         }
         match text {
-            EntryText::Shared(bytes) => self.insert_shared(catalog, entry, bytes),
+            EntryText::Shared(bytes) if bytes.len() <= ENTRY_SHARED_BYTES_MAX || catalog.is_own(entry) => {
+                self.insert_shared(catalog, entry, bytes);
+            }
+            EntryText::Shared(bytes) => self.insert_run(catalog, entry, cut(bytes)),
             EntryText::Run(pieces) => self.insert_run(catalog, entry, pieces),
         }
     }

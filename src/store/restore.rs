@@ -1,8 +1,6 @@
 //! Groups that come back from where they were kept: they were checked and written out when they were pushed, and are
 //! put in their places as they are.
 
-use memchr::memrchr;
-
 use super::Store;
 use super::check::Resolved;
 use super::detail::StagedDetails;
@@ -12,7 +10,6 @@ use super::line::metric_lines;
 use super::outline::Content;
 use super::staged::{LineNote, RESERVED_NAMES};
 use super::times::PushTime;
-use crate::limits::{ENTRY_SHARED_BYTES_MAX, PAGE_BYTES};
 use crate::model::order;
 use crate::model::sample::{Detail, FamilyIx, Kind};
 use crate::model::time::Timestamp;
@@ -98,7 +95,7 @@ impl Store {
             let lines = memchr::memchr_iter(b'\n', text).count() as u32;
             let header_changes = self.note_family(entry, Content { kind, metrics, lines }, help)
                 | (family.is_help_shown && self.insist_on_help(entry));
-            self.write_family(entry, entry_text(text), header_changes);
+            self.write_family(entry, EntryText::Shared(text), header_changes);
         }
         if !family.notes.is_empty() {
             self.notes.insert(entry, family.notes.as_slice().into());
@@ -126,24 +123,4 @@ impl Store {
         }
         changes
     }
-}
-
-/// Cuts lines into pages of their own if they are too many to share one.
-fn entry_text(lines: &[u8]) -> EntryText<'_> {
-    if lines.len() <= ENTRY_SHARED_BYTES_MAX {
-        return EntryText::Shared(lines);
-    }
-    let mut pages = Vec::new();
-    let mut rest = lines;
-    while !rest.is_empty() {
-        let fitting = &rest[..rest.len().min(PAGE_BYTES)];
-        // A line that is longer than a page has one to itself.
-        let end = memrchr(b'\n', fitting).or_else(|| memchr::memchr(b'\n', rest)).map_or(rest.len(), |end| end + 1);
-        let (page, behind) = rest.split_at(end);
-        let mut text = Vec::with_capacity(PAGE_BYTES.max(page.len()));
-        text.extend_from_slice(page);
-        pages.push(text);
-        rest = behind;
-    }
-    EntryText::Run(pages)
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::wire::Malformed;
-use crate::limits::MESSAGE_BYTES_MAX;
+use crate::limits::{DETAIL_BYTES_MAX, MESSAGE_BYTES_MAX};
 use crate::model::quote::Excerpt;
 
 /// What is wrong with a body.
@@ -41,6 +41,8 @@ pub enum FamilyFault {
     NoHistogram,
     /// A native histogram has this schema.
     Schema(i32),
+    /// The value of a metric that says more than text can takes so many bytes; a bound of ours, the original has none.
+    Detail(usize),
     /// Spans of a native histogram claim other buckets than it has.
     Spans,
 }
@@ -69,6 +71,11 @@ impl fmt::Display for ReadError {
                 FamilyFault::Schema(schema) => {
                     write!(f, "metric family {name}: native histogram with impossible schema {schema}")
                 }
+                FamilyFault::Detail(bytes) => write!(
+                    f,
+                    "metric family {name}: a metric takes {bytes} bytes; one with native buckets, exemplars or created \
+                     timestamps may take {DETAIL_BYTES_MAX}"
+                ),
                 FamilyFault::Spans => write!(f, "metric family {name}: native histogram with impossible spans"),
             },
         }

@@ -8,6 +8,7 @@ use super::error::{FamilyFault, ReadError};
 use super::histogram::{Count, Histogram};
 use super::message::Message;
 use super::wire::{Fields, Malformed, Value};
+use crate::limits::DETAIL_BYTES_MAX;
 use crate::model::sample::{Detail, FamilyIx, Kind, Metric, MetricValue, RawLabel, WholeSink};
 
 /// Schemas of native histograms: the exponential ones, and that of custom bounds.
@@ -192,6 +193,9 @@ fn read_value<'a>(
         Kind::Histogram | Kind::GaugeHistogram => read_histogram(message, elements_most, elements)?,
         Kind::Counter | Kind::Gauge | Kind::Untyped => read_number(message, kind)?,
     };
+    if exceeds_text && message.len() > DETAIL_BYTES_MAX {
+        return Err(MetricFault::Family(FamilyFault::Detail(message.len())));
+    }
     Ok((value, exceeds_text.then_some(Detail { message, series })))
 }
 
