@@ -50,7 +50,7 @@ use check::{Check, Progress, Resolved};
 use detail::Details;
 use discard::Discarded;
 use entry::EntryText;
-use outline::{Content, Held, Help};
+use outline::{Content, Help};
 use pages::Pages;
 
 pub use audit::AuditTicket;
@@ -71,9 +71,7 @@ pub use text::PageText;
 pub use times::PushTime;
 pub use view::{FamilyView, GroupSnapshot, GroupView, LineCursor, Lines};
 
-use crate::limits::{
-    CHANGED_FAMILIES_PER_STEP, CHECKED_PER_STEP_MAX, DISCARDS_PER_TURN_MAX, Limits, Reached, WIPES_PENDING_MAX,
-};
+use crate::limits::{CHANGED_FAMILIES_PER_STEP, CHECKED_PER_STEP_MAX, Limits, Reached};
 use crate::model::number;
 use crate::model::sample::Kind;
 use crate::model::time::Timestamp;
@@ -327,49 +325,6 @@ impl Store {
     /// tells is another one now. Each is told once.
     pub fn restated(&mut self) -> impl Iterator<Item = GroupKey> {
         self.restated.drain(..)
-    }
-
-    /// Removes all groups, in a time that does not depend on how many there are; [`Store::discard_some`] frees them.
-    pub fn wipe(&mut self) {
-        let mut catalog = Self::new().catalog;
-        for (id, family) in self.catalog.families().skip(staged::RESERVED_NAMES.len()) {
-            let Some(own) = family.own else { break };
-            let help = family.help.as_ref().map_or(&[][..], Help::text);
-            let added = catalog.add_own_family(&family.name, family.kind, help, own);
-            assert_eq!(added, id, "own families are the first ones");
-        }
-        let catalog = std::mem::replace(&mut self.catalog, catalog);
-        let emptied = self.pages.emptied();
-        let pages = std::mem::replace(&mut self.pages, emptied);
-        let notes = std::mem::take(&mut self.notes);
-        let details = std::mem::take(&mut self.details);
-        self.quoted_groups = 0;
-        self.restated.clear();
-        for Held { family, .. } in &catalog.outline(GroupId::OWN).held {
-            let entry = Entry { family: *family, group: GroupId::OWN };
-            let lines: Vec<u8> = pages.text(&catalog, entry).flatten().copied().collect();
-            self.set_own(*family, &lines);
-        }
-        let ((groups, outlines, families), (pages, replaced)) = (catalog.into_parts(), pages.into_parts());
-        let (groups, outlines, families) = (groups.into_iter(), outlines.into_iter(), families.into_iter());
-        let (pages, notes) = (pages.into_iter(), notes.into_iter());
-        let details = details.into_parts();
-        let faults = self.audits.emptied();
-        if self.discarded.len() == WIPES_PENDING_MAX {
-            self.discarded.remove(0).free_some(&mut { usize::MAX });
-        }
-        self.discarded.push(Discarded { groups, outlines, families, pages, replaced, notes, details, faults });
-    }
-
-    /// Frees some of what wipes left behind; to be called again while [`Store::has_discarded`].
-    pub fn discard_some(&mut self) {
-        let mut budget = DISCARDS_PER_TURN_MAX;
-        self.discarded.retain_mut(|discarded| discarded.free_some(&mut budget));
-    }
-
-    /// Whether memory of wiped groups is still to be freed.
-    pub fn has_discarded(&self) -> bool {
-        !self.discarded.is_empty()
     }
 
     // ---- reading ----

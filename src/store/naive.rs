@@ -2,20 +2,22 @@
 //! the tests and of the `store_ops` fuzz target; never part of the product.
 
 mod feed;
+mod shown;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt::Write;
-use std::io::Read;
 use std::rc::Rc;
 
 use super::audit::naive::Watches;
 use super::staged::RESERVED_NAMES;
-use super::{Deflater, GroupKey, GroupView, Member, Mode, PageText, Refusal, Snapshot, Staged, Store, Usage};
+use super::{Deflater, GroupKey, GroupView, Mode, PageText, Refusal, Snapshot, Staged, Store, Usage};
 use crate::limits::{ERROR_BYTES_MAX, Limit, Limits, Reached};
 use crate::model::sample::{BodyShape, Kind, Repeat};
 use crate::model::time::Timestamp;
 
 pub use feed::{detail_series, feed, written_values};
+pub use shown::whole_member;
+use shown::{escaped, gunzipped, own_lines, text, written};
 
 /// Label names and values, in any order.
 pub type Labels = Vec<(String, String)>;
@@ -676,14 +678,6 @@ fn merged(family: &PushedFamily, grouping: &LabelSet) -> Family {
     Family { kind: family.kind, help, metrics, has_details: false, written }
 }
 
-fn own_lines(at: usize, value: i64) -> String {
-    let name = OWN[at].0;
-    match OWN[at].1 {
-        Kind::Summary => format!("{name}_sum {value}\n{name}_count 1\n"),
-        _ => format!("{name} {value}\n"),
-    }
-}
-
 fn label_set(labels: &Labels) -> LabelSet {
     labels.iter().cloned().collect()
 }
@@ -696,39 +690,4 @@ fn with_instance(labels: &LabelSet) -> LabelSet {
 
 fn key(labels: &LabelSet) -> GroupKey {
     GroupKey::new(labels.iter().map(|(name, value)| (&**name, &**value)))
-}
-
-fn escaped(value: &str) -> String {
-    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
-}
-
-fn written(labels: &LabelSet) -> String {
-    let pairs: Vec<_> = labels.iter().map(|(name, value)| format!("{name}=\"{}\"", escaped(value))).collect();
-    pairs.join(",")
-}
-
-fn text(snapshot: &Snapshot) -> String {
-    let bytes: Vec<u8> = snapshot.pieces().iter().flat_map(|piece| piece.iter().copied()).collect();
-    assert_eq!(bytes.len() as u64, snapshot.bytes());
-    String::from_utf8(bytes).expect("the exposition is text")
-}
-
-/// What a client reads out of a compressed snapshot.
-fn gunzipped(snapshot: &Snapshot) -> String {
-    let member = whole_member(snapshot, |_| panic!("all pages were compressed"));
-    let mut text = String::new();
-    let mut decoder = flate2::bufread::GzDecoder::new(&*member);
-    decoder.read_to_string(&mut text).expect("it is gzip");
-    assert!(decoder.into_inner().is_empty(), "it is one member");
-    text
-}
-
-/// All of the member of a snapshot.
-pub fn whole_member(snapshot: &Snapshot, compress: impl FnMut(&PageText)) -> Vec<u8> {
-    let mut member = Member::NONE;
-    let bytes = member.extend(snapshot, usize::MAX, compress);
-    assert!(member.is_complete());
-    let parts: Vec<u8> = (0..).map_while(|at| member.part(snapshot, at)).flatten().copied().collect();
-    assert_eq!(parts.len(), bytes);
-    parts
 }

@@ -6,7 +6,8 @@ use std::borrow::Cow;
 use smallvec::SmallVec;
 
 use super::super::{Clock, Shared};
-use super::{Incoming, Session, step};
+use super::events::step;
+use super::{Incoming, Session};
 use crate::app::App;
 use crate::auth::Comparison;
 use crate::http;
