@@ -401,10 +401,6 @@ pub const HEAVY_SLICE_TIME_MAX: Duration = Duration::from_micros(100);
 /// Time that a session used lately below which it goes before others: some ten small pushes at once.
 pub const CHARGED_TIME_LIGHT_MAX: Duration = Duration::from_micros(250);
 
-/// The same from which others go before it. A client that was held up for once, as its thread lost the processor, stays
-/// below.
-pub const CHARGED_TIME_HEAVY: Duration = Duration::from_millis(4);
-
 /// Most time that a session is charged: after a quarter of a second without work it is as good as new.
 pub const CHARGED_TIME_MAX: Duration = Duration::from_millis(16);
 
@@ -598,7 +594,7 @@ const _: () = {
     assert!(LOG_VALUE_BYTES_MAX as u64 * 16 <= LOG_BURST_BYTES_MAX, "no single line exceeds the whole budget");
     assert!(SUMMARY_WINDOW_SECONDS.is_multiple_of(SUMMARY_WINDOW_STEPS as u64), "steps are whole seconds");
     assert!(UNPROVEN_BYTES_MAX > 2 * HEAD_BYTES_MAX, "the longest head can wait");
-    assert!(CHARGED_TIME_HEAVY.as_nanos() < CHARGED_TIME_MAX.as_nanos(), "a session can become heavy");
+    assert!(16 * CHARGED_TIME_LIGHT_MAX.as_nanos() < CHARGED_TIME_MAX.as_nanos(), "a session can reach all levels");
     assert!(LIGHT_SLICE_TIME_MAX.as_nanos() < TURN_TIME_MAX.as_nanos(), "several have their turn");
     assert!(HEAD_BYTES_MAX < u32::MAX as usize, "positions inside a head are kept in 32 bits");
     assert!(GROUPS_LISTED_DEFAULT <= GROUPS_LISTED_MAX, "the default can be asked for, too");

@@ -402,12 +402,16 @@ impl Server {
     /// their places.
     fn run_ready(&mut self) {
         // Sessions that have more to do queue up again and wait for the next turn.
-        let waiting = self.ready.waiting();
-        for (level, waiting) in Level::ALL.into_iter().zip(waiting) {
-            for at in 0..waiting {
-                if at > 0 && self.shared.meter.is_turn_over() {
-                    break;
+        let mut is_first = true;
+        for (level, waiting) in Level::all().zip(self.ready.waiting()) {
+            for _ in 0..waiting {
+                if self.shared.meter.is_turn_over() && !std::mem::take(&mut is_first) {
+                    if let Some((key, level)) = self.ready.pop_late() {
+                        self.run_session(key, level);
+                    }
+                    return;
                 }
+                is_first = false;
                 let Some(key) = self.ready.pop(level) else { break };
                 self.run_session(key, level);
             }

@@ -83,6 +83,11 @@ impl Meter {
         (self.now.saturating_sub(self.slice_start), self.now)
     }
 
+    /// The session at work is to leave after this step.
+    pub(super) fn end_early(&mut self) {
+        self.is_slice_over = true;
+    }
+
     /// A step was made that may have taken long: reads the clock.
     pub(super) fn step(&mut self) {
         self.now = self.clock.uptime();

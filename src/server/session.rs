@@ -505,6 +505,10 @@ impl Session {
                 (scrape.body(), Outgoing::Scrape(scrape))
             }
         };
+        if matches!(outgoing, Outgoing::Json(_) | Outgoing::Converted(_)) {
+            self.charge.raise();
+            shared.meter.end_early();
+        }
         let headers = guarded::headers(&reply.headers, reply.is_bare, app);
         let response = Response { status: reply.status, content_type: reply.content_type, headers: &headers, body };
         self.http.respond(&response, &shared.date, &mut self.output);
