@@ -296,9 +296,9 @@ impl Store {
     }
 
     /// Gives up the compressed form of long families of a group that is about to be replaced by as much: so old and new
-    /// text stand beside each other for a while, but not that as well.
+    /// text stand beside each other for a while, but not that as well. Those of a large group are too many to be looked at.
     pub fn forget_compressed(&mut self, key: &GroupKey) {
-        let Some(group) = self.catalog.find_group(key) else { return };
+        let Some(group) = self.catalog.find_group(key).filter(|group| !self.catalog.is_large(*group)) else { return };
         for held in self.catalog.holdings(group) {
             if held.home.is_some() {
                 self.pages.forget_compressed(&self.catalog, Entry { family: held.family, group });
