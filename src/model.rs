@@ -14,4 +14,5 @@ pub mod order;
 pub mod quote;
 pub mod sample;
 pub mod sorter;
+pub mod table;
 pub mod time;

@@ -177,8 +177,8 @@ pub const LIMITS: [LimitRule; LIMITS_COUNT] = [
         Limit::LabelValueBytes,
         "limit.label-value-bytes",
         LABEL_VALUE_BYTES_DEFAULT,
-        "bytes of a label's value, and of a metric's name",
-        ("a label's value or a metric's name is longer than ", " bytes"),
+        "bytes of a label's value, of a metric's name, and of a help text",
+        ("a label's value, a metric's name or a help text is longer than ", " bytes"),
     ),
     rule(
         Limit::PushLookups,

@@ -87,10 +87,10 @@ impl Bounds {
         MetricBounds { labels: self.labels, elements }
     }
 
-    /// Takes note of the name of a family.
-    pub(super) fn check_name(&mut self, name: &str) {
-        if name.len() > self.usual_bytes {
-            self.check_all([(Limit::LabelValueBytes, name.len())].into_iter());
+    /// Takes note of the name of a family, or of its help text.
+    pub(super) fn check_word(&mut self, word: &[u8]) {
+        if word.len() > self.usual_bytes {
+            self.check_all([(Limit::LabelValueBytes, word.len())].into_iter());
         }
     }
 

@@ -20,6 +20,7 @@ use crate::limits::{
     FAMILY_BYTES, GROUP_BYTES, HOLDING_BYTES, OUTLINE_SHARED_FAMILIES_MAX, PREFIX_BYTES, SHAPE_NAME_BYTES,
 };
 use crate::model::sample::{BodyShape, Kind};
+use crate::model::table::Table;
 use crate::model::time::Timestamp;
 
 /// A set of grouping label names; groups of one shape can never hold the same series (ARCHITECTURE.md, "The check").
@@ -95,9 +96,9 @@ struct Shape {
 #[derive(Debug)]
 pub struct Catalog {
     pub(super) groups: Slab<Group>,
-    groups_by_key: HashTable<GroupId>,
+    groups_by_key: Table<GroupId>,
     families: Slab<Family>,
-    families_by_name: HashTable<FamilyId>,
+    families_by_name: Table<FamilyId>,
     shapes: Slab<Shape>,
     shapes_by_names: HashTable<ShapeId>,
     prefixes: Prefixes,
@@ -115,9 +116,9 @@ impl Default for Catalog {
     fn default() -> Self {
         Self {
             groups: Slab::default(),
-            groups_by_key: HashTable::default(),
+            groups_by_key: Table::default(),
             families: Slab::default(),
-            families_by_name: HashTable::default(),
+            families_by_name: Table::default(),
             shapes: Slab::default(),
             shapes_by_names: HashTable::default(),
             prefixes: Prefixes::default(),

@@ -1,8 +1,9 @@
 //! Long changes: pushes and deletions that touch so much that they are made in steps, with other requests between them.
 //!
 //! ```text
-//! push:    Resolve -> Begin -> Check -> Drop -> Write -> Finish -> Release
-//!                       `---------`-------- refused -----------------^
+//! push:    Resolve -> Begin -(little room)-> Room -> Check -> Drop -> Write -> Finish -> Release
+//!                       |  `--------------------------^ |                                 ^
+//!                       `---------------`---------------`------------ refused ------------'
 //! delete:  Drop -> Finish -> Release
 //! ```
 //! There is one long change at a time. From `Drop` to `Finish` its group is neither as before nor as after, so whoever
@@ -15,6 +16,7 @@ use super::check::{Check, Progress, Resolved, SUFFIXES, claims};
 use super::entry::{Entry, FamilyId, GroupId};
 use super::key::GroupKey;
 use super::refusal::Refusal;
+use super::room::Usage;
 use super::staged::Staged;
 use super::{Mode, Store};
 use crate::limits::{PAGE_BYTES, SHORT_PUSH_BYTES_MAX, SHORT_PUSH_SERIES_MAX};
@@ -41,6 +43,11 @@ struct Pushing {
     progress: Progress,
     /// Whether the group was there before the push.
     was_there: bool,
+    /// What its families bring, at most, and exactly.
+    most: Usage,
+    exact: Usage,
+    /// What goes for them, as far as that is known.
+    gone: Usage,
     outcome: Result<(), Refusal>,
 }
 
@@ -51,6 +58,8 @@ enum Stage {
     Resolve(FamilyIx),
     /// Looks for room, and finds or makes the group.
     Begin,
+    /// Finds out what goes of what the group holds, from this family on.
+    Room(GroupId, FamilyId),
     Check(GroupId),
     /// Takes what is not pushed out of the group, from this family on.
     Drop(GroupId, FamilyId),
@@ -78,7 +87,7 @@ impl Store {
     pub fn is_long(&self, staged: &Staged, mode: Mode) -> bool {
         let is_large = |group| self.catalog.is_large(group);
         staged.lines.families().len() >= self.catalog.outline_families_max
-            || staged.lines.bytes() > SHORT_PUSH_BYTES_MAX
+            || staged.lines.bytes() + staged.lines.word_bytes() > SHORT_PUSH_BYTES_MAX
             || staged.lines.count() > SHORT_PUSH_SERIES_MAX
             || (mode == Mode::Replace && self.catalog.find_group(staged.key()).is_some_and(is_large))
     }
@@ -142,7 +151,8 @@ impl Store {
         assert!(self.change.is_none(), "one long change at a time");
         let key = staged.key().clone();
         let (resolved, progress, was_there, outcome) = (Vec::new(), Progress::default(), false, Ok(()));
-        let push = Pushing { staged, mode, at, resolved, progress, was_there, outcome };
+        let [most, exact, gone] = [Usage::default(); 3];
+        let push = Pushing { staged, mode, at, resolved, progress, was_there, most, exact, gone, outcome };
         self.change = Some(Box::new(Change { key, push: Some(Box::new(push)), stage: Stage::Resolve(FamilyIx(0)) }));
     }
 
@@ -189,7 +199,10 @@ impl Store {
     fn push_step(&mut self, push: &mut Pushing, stage: Stage) -> Stage {
         match stage {
             Stage::Resolve(from) => self.resolve_some(push, from),
-            Stage::Begin => self.begin_group(push).unwrap_or_else(|refusal| refused(push, refusal)),
+            Stage::Begin => self.look_for_room(push).unwrap_or_else(|refusal| refused(push, refusal)),
+            Stage::Room(group, from) => {
+                self.make_room(push, group, from).unwrap_or_else(|refusal| refused(push, refusal))
+            }
             Stage::Check(group) => self.check_some(push, group),
             Stage::Drop(group, from) => match self.drop_some(group, from, |family| family == UNCLAIMED) {
                 Some(next) => Stage::Drop(group, next),
@@ -216,6 +229,8 @@ impl Store {
             if family.is_there() {
                 let (name, kind) = (push.staged.name(ix), family.kind());
                 let found = self.catalog.find_family(name);
+                push.most += self.added_family(&push.staged, ix, false);
+                push.exact += self.added_family(&push.staged, ix, found.is_some());
                 let id = found.unwrap_or_else(|| self.catalog.add_family(name, kind));
                 let claim = &mut self.catalog.family_mut(id).claim;
                 if let Some(earlier) = push.resolved.get_mut(*claim as usize) {
@@ -231,12 +246,43 @@ impl Store {
         if end < count { Stage::Resolve(FamilyIx(end as u32)) } else { Stage::Begin }
     }
 
+    /// Whether there is room for a push as if nothing went for it.
+    fn look_for_room(&mut self, push: &mut Pushing) -> Result<Stage, Refusal> {
+        let found = self.catalog.find_group(push.staged.key());
+        push.was_there = found.is_some();
+        let beside = self.added_beside(found, &push.staged);
+        self.check_groups(beside).map_err(Refusal::NoRoom)?;
+        push.exact += beside;
+        match (self.check_sizes(push.most + beside, Usage::default()), found) {
+            (Ok(()), _) => self.begin_group(push),
+            (Err(_), Some(group)) => Ok(Stage::Room(group, FamilyId(FamilyId::FAILURE_TIME.0 + 1))),
+            (Err(_), None) => {
+                self.check_sizes(push.exact, Usage::default()).map_err(Refusal::NoRoom)?;
+                self.begin_group(push)
+            }
+        }
+    }
+
+    /// Adds up some of what goes for a push; in the end, whether that makes room for it.
+    fn make_room(&mut self, push: &mut Pushing, group: GroupId, from: FamilyId) -> Result<Stage, Refusal> {
+        let mut last = None;
+        for held in self.catalog.holdings_from(group, from).take(self.changed_per_step) {
+            last = Some(held.family);
+            let is_named = self.catalog.family(held.family).claim != UNCLAIMED;
+            if is_named || push.mode == Mode::Replace {
+                push.gone += self.gone_family(group, held, is_named);
+            }
+        }
+        if let Some(last) = last {
+            return Ok(Stage::Room(group, FamilyId(last.0 + 1)));
+        }
+        self.check_sizes(push.exact, push.gone).map_err(Refusal::NoRoom)?;
+        self.begin_group(push)
+    }
+
     fn begin_group(&mut self, push: &mut Pushing) -> Result<Stage, Refusal> {
         let staged = &push.staged;
-        let found = self.catalog.find_group(staged.key());
-        push.was_there = found.is_some();
-        self.check_room(found, staged, push.mode).map_err(Refusal::NoRoom)?;
-        let group = match found {
+        let group = match self.catalog.find_group(staged.key()) {
             Some(group) => group,
             None => self.add_group(staged, push.at)?,
         };
@@ -304,7 +350,9 @@ impl Store {
         {
             let Resolved { id, ix } = resolved;
             let family = push.staged.pushed(ix);
-            budget = budget.saturating_sub(1 + family.text_len() as usize / PAGE_BYTES);
+            let (_, help) = family.word_lens();
+            // A help text is copied for the group and for the header, which it may take the place of another one in.
+            budget = budget.saturating_sub(1 + (family.text_len() + 4 * help) as usize / PAGE_BYTES);
             if self.catalog.held(Entry { family: id, group }).is_none() {
                 self.catalog.add_holdings(group, &[(id, family.kind())]);
             }

@@ -3,6 +3,8 @@
 //! What is stored is counted where it changes, so that this costs no walk. A push is measured against the room that is
 //! left as if nothing went when it comes; only where that is too little is it found out what it replaces.
 
+use std::ops::{Add, AddAssign};
+
 use super::entry::{Entry, FamilyId, GroupId};
 use super::holdings::{Holding, help_bytes};
 use super::staged::Staged;
@@ -12,6 +14,7 @@ use crate::limits::{
     STORE_SLACK,
 };
 use crate::model::order;
+use crate::model::sample::FamilyIx;
 
 /// What a family's header adds to its name and help, and a push time to the labels of its group, bytes.
 const HEADER_BYTES: u64 = 40;
@@ -28,6 +31,25 @@ pub struct Usage {
     pub series: u64,
     /// The exposition and what is kept beside it, bytes.
     pub bytes: u64,
+}
+
+impl Add for Usage {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            groups: self.groups + other.groups,
+            shapes: self.shapes + other.shapes,
+            series: self.series + other.series,
+            bytes: self.bytes + other.bytes,
+        }
+    }
+}
+
+impl AddAssign for Usage {
+    fn add_assign(&mut self, other: Self) {
+        *self = *self + other;
+    }
 }
 
 impl Store {
@@ -71,37 +93,42 @@ impl Store {
     /// # Errors
     /// The bound that it would exceed. A push that makes nothing more exceeds none.
     pub(super) fn check_room(&self, group: Option<GroupId>, staged: &Staged, mode: Mode) -> Result<(), Reached> {
-        let limits = &self.limits;
-        let used = self.usage();
-        let added = self.added(group, staged, false);
-        limits.check([
-            (Limit::Groups, added.groups.saturating_mul(used.groups + 1)),
-            (Limit::GroupingNames, added.shapes.saturating_mul(used.shapes + 1)),
-        ])?;
-        let after = |used: u64, added: u64, gone: u64| if added > gone { used + added - gone } else { 0 };
-        let all = [
-            (Limit::Series, after(used.series, added.series, 0)),
-            (Limit::StoreBytes, after(used.bytes, added.bytes, 0)),
-        ];
-        if limits.check(all).is_ok() {
+        let beside = self.added_beside(group, staged);
+        self.check_groups(beside)?;
+        if self.check_sizes(self.added(staged, false) + beside, Usage::default()).is_ok() {
             return Ok(());
         }
-        let added = self.added(group, staged, true);
         let gone = group.map_or_else(Usage::default, |group| self.replaced(group, staged, mode));
-        limits.check([
+        self.check_sizes(self.added(staged, true) + beside, gone)
+    }
+
+    /// Whether there is room for what a push brings beside its families.
+    pub(super) fn check_groups(&self, added: Usage) -> Result<(), Reached> {
+        let used = self.usage();
+        self.limits.check([
+            (Limit::Groups, added.groups.saturating_mul(used.groups + 1)),
+            (Limit::GroupingNames, added.shapes.saturating_mul(used.shapes + 1)),
+        ])
+    }
+
+    /// Whether there is room for all that a push brings, as so much goes.
+    pub(super) fn check_sizes(&self, added: Usage, gone: Usage) -> Result<(), Reached> {
+        let used = self.usage();
+        let after = |used: u64, added: u64, gone: u64| if added > gone { used + added - gone } else { 0 };
+        self.limits.check([
             (Limit::Series, after(used.series, added.series, gone.series)),
             (Limit::StoreBytes, after(used.bytes, added.bytes, gone.bytes)),
         ])
     }
 
-    /// What a push brings, at most; the families that are there already are only looked up for an exact answer.
-    fn added(&self, group: Option<GroupId>, staged: &Staged, is_exact: bool) -> Usage {
-        let mut added = Usage::default();
+    /// What a push brings beside its families: a group that is not there yet, and details.
+    pub(super) fn added_beside(&self, group: Option<GroupId>, staged: &Staged) -> Usage {
+        let mut added = Usage { bytes: staged.details.size(), ..Usage::default() };
         if group.is_none() {
             let labels = staged.group_labels().len() as u64;
             added.groups = 1;
             added.series = 2;
-            added.bytes = GROUP_BYTES + staged.key().as_bytes().len() as u64;
+            added.bytes += GROUP_BYTES + staged.key().as_bytes().len() as u64;
             added.bytes += 2 * (HOLDING_BYTES + labels + TIME_BYTES);
             let names = staged.key().labels().count() as u64;
             added.bytes += names * PREFIX_BYTES;
@@ -110,16 +137,25 @@ impl Store {
                 added.bytes += names * SHAPE_NAME_BYTES;
             }
         }
-        for (ix, family) in staged.families() {
-            let (name, help) = family.word_lens();
-            added.series += u64::from(family.lines()) + staged.details.series_of(ix);
-            added.bytes += family.text_len() + HOLDING_BYTES + help + staged.details.block_size(ix, family.kind());
-            if !is_exact || self.catalog.find_family(staged.name(ix)).is_none() {
-                added.bytes += FAMILY_BYTES + HEADER_BYTES + 3 * name + help;
-            }
-        }
-        added.bytes += staged.details.size();
         added
+    }
+
+    /// What the families of a push bring, at most; those that are there already are only looked up for an exact answer.
+    fn added(&self, staged: &Staged, is_exact: bool) -> Usage {
+        let is_known = |ix| is_exact && self.catalog.find_family(staged.name(ix)).is_some();
+        staged.families().map(|(ix, _)| self.added_family(staged, ix, is_known(ix))).fold(Usage::default(), Add::add)
+    }
+
+    /// What a family of a push brings; with `is_known`, it is there already.
+    pub(super) fn added_family(&self, staged: &Staged, ix: FamilyIx, is_known: bool) -> Usage {
+        let family = staged.pushed(ix);
+        let (name, help) = family.word_lens();
+        let series = u64::from(family.lines()) + staged.details.series_of(ix);
+        let mut bytes = family.text_len() + HOLDING_BYTES + help + staged.details.block_size(ix, family.kind());
+        if !is_known {
+            bytes += FAMILY_BYTES + HEADER_BYTES + 3 * name + help;
+        }
+        Usage { series, bytes, ..Usage::default() }
     }
 
     /// What goes when a push comes to a group, at least.
@@ -132,15 +168,21 @@ impl Store {
         for held in holdings {
             let is_named = named.binary_search(&held.family).is_ok();
             if is_named || mode == Mode::Replace {
-                let entry = Entry { family: held.family, group };
-                gone.series += u64::from(held.content.lines) + self.details.series_of(entry);
-                gone.bytes += self.held_bytes(group, held);
-                if !is_named && self.catalog.family(held.family).holders == 1 {
-                    gone.bytes += self.family_bytes(held.family);
-                }
+                gone += self.gone_family(group, held, is_named);
             }
         }
         gone
+    }
+
+    /// What goes of what a group holds of a family, at least; with `is_named`, it is pushed anew.
+    pub(super) fn gone_family(&self, group: GroupId, held: Holding<'_>, is_named: bool) -> Usage {
+        let entry = Entry { family: held.family, group };
+        let series = u64::from(held.content.lines) + self.details.series_of(entry);
+        let mut bytes = self.held_bytes(group, held);
+        if !is_named && self.catalog.family(held.family).holders == 1 {
+            bytes += self.family_bytes(held.family);
+        }
+        Usage { series, bytes, ..Usage::default() }
     }
 
     /// What a group's part of a family is counted with, bytes.

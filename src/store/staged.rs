@@ -300,7 +300,7 @@ impl Sink for Staged {
     fn family(&mut self, family: FamilyIx, name: &str) {
         debug_assert_eq!(family.0 as usize, self.lines.families().len(), "families come in order");
         self.lay_over();
-        self.bounds.check_name(name);
+        self.bounds.check_word(name.as_bytes());
         self.lines.add_family(name);
     }
 
@@ -309,6 +309,7 @@ impl Sink for Staged {
     }
 
     fn help(&mut self, family: FamilyIx, text: &[u8]) {
+        self.bounds.check_word(text);
         self.lines.set_help(family, text);
     }
 

@@ -38,7 +38,8 @@ impl WholeSink for Staged {
     fn whole_family(&mut self, family: FamilyIx, name: &str, kind: Kind, help: Option<&[u8]>) {
         debug_assert_eq!(family.0 as usize, self.lines.families().len(), "families come in order");
         self.lay_over();
-        self.bounds.check_name(name);
+        self.bounds.check_word(name.as_bytes());
+        self.bounds.check_word(help.unwrap_or_default());
         self.lines.add_whole_family(name, kind, help);
     }
 

@@ -67,7 +67,9 @@ fn what_a_push_may_be() {
     check("series-labels=2", (job, none, b"m 1\n"), (path, none, b"m 1\n"), 413, "a series has more than 2 labels");
     let text = "a label's name is longer than 20 bytes";
     check("label-name-bytes=20", (job, none, &long), (job, none, &name), 413, text);
-    let text = "a label's value or a metric's name is longer than 20 bytes";
+    let text = "a label's value, a metric's name or a help text is longer than 20 bytes";
+    let [short_help, long_help] = [20, 21].map(|len| format!("# HELP m {}\n", "h".repeat(len)).into_bytes());
+    check("label-value-bytes=20", (job, none, &short_help), (job, none, &long_help), 413, text);
     check("label-value-bytes=20", (job, none, &name), (job, none, &long), 413, text);
     check("label-value-bytes=20", (job, none, &name), ("/metrics/job/j/a/123456789012345678901", none, b""), 413, text);
     let gateway = Server::start(&["--limit.body-bytes=20"], "");

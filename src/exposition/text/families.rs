@@ -6,8 +6,8 @@
 
 use crate::limits::PARSER_RETAINED_BYTES_MAX;
 use crate::model::sample::{FamilyIx, Kind};
+use crate::model::table::Table;
 use foldhash::fast::RandomState;
-use hashbrown::HashTable;
 use std::hash::BuildHasher;
 
 /// The part of a summary or histogram that a name's suffix states.
@@ -48,7 +48,7 @@ pub(super) struct Families {
     names: Vec<u8>,
     entries: Vec<Entry>,
     /// Indices into `entries`, by name.
-    index: HashTable<u32>,
+    index: Table<u32>,
     families: Vec<Family>,
     hasher: RandomState,
     /// The entry found last, if its name can stand without quotes: most lines repeat it.

@@ -108,6 +108,11 @@ impl Lines {
         self.bytes
     }
 
+    /// How long all names and help texts are, bytes.
+    pub(in crate::store) fn word_bytes(&self) -> usize {
+        self.words.len()
+    }
+
     /// Memory that is held, bytes.
     pub(super) fn held_bytes(&self) -> usize {
         let Self { families, names, words, bytes, notes, .. } = self;
