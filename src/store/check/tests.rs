@@ -95,11 +95,11 @@ fn sets_of_label_names_do_not_multiply_look_ups() {
     };
     let id = (&*id, "_");
     // Another job: no key goes on from there. Once, if nothing has changed from series to series.
-    check("y", ["v"; 8], &[id], 20);
+    check("y", ["v"; 8], &[id], 40);
     check("y", ["_"; 8], &[], 500 * 8);
     // The same job, but no such value.
     check("x", ["_"; 8], &[], 500 * 20);
-    check("x", ["w"; 8], &[id], 20);
+    check("x", ["w"; 8], &[id], 40);
     // All 255 groups are read, but found and read once.
     check("x", ["v"; 8], &[id], 255 * 16);
     // Half of the groups are found once; nothing ends with the number, but it may come next everywhere.
