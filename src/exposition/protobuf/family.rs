@@ -193,7 +193,8 @@ fn read_value<'a>(
         Kind::Histogram | Kind::GaugeHistogram => read_histogram(message, elements_most, elements)?,
         Kind::Counter | Kind::Gauge | Kind::Untyped => read_number(message, kind)?,
     };
-    if exceeds_text && message.len() > DETAIL_BYTES_MAX {
+    // Too many series are the sink's to refuse.
+    if exceeds_text && message.len() > DETAIL_BYTES_MAX && series <= elements_most as u64 {
         return Err(MetricFault::Family(FamilyFault::Detail(message.len())));
     }
     Ok((value, exceeds_text.then_some(Detail { message, series })))

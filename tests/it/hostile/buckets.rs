@@ -85,7 +85,7 @@ fn compressed_native_buckets_are_counted() {
     assert_eq!(response.status, Some(413), "{text:.300}");
     assert!(text.contains("--limit.push-series=100000"), "{text}");
     assert!(gateway.scrape().contains("kept{instance=\"\",job=\"a\"} 1\n"), "nothing has changed");
-    assert_eq!(push_coded(&gateway, &proto::header(), &body(90_000)).status, Some(200));
+    assert_eq!(push_coded(&gateway, &proto::header(), &body(50_000)).status, Some(200));
     let shown = stalled(&gateway, get_head("/api/v1/groups/job/a", ""));
     drop(shown);
     drop(reading(&gateway, &get_head("/api/v1/groups/job/a", "")));
