@@ -436,13 +436,15 @@ impl Server {
             Next::Close => self.close(key),
         }
         if let Some(pending) = self.shared.pending.take() {
-            self.waiting.push_back((key, pending));
+            // A long change may have been made a while before its session asked, so that others came after it.
+            let at = self.waiting.partition_point(|(_, other)| other.ticket <= pending.ticket);
+            self.waiting.insert(at, (key, pending));
         }
     }
 
     /// Gives the answers that waited for what the disk has done, while the turn lasts.
     fn settle(&mut self) {
-        while let Some(settled) = self.settling.take().or_else(|| self.app.settled()) {
+        while let Some(settled) = self.settling.take().or_else(|| self.app.settled(self.clock.now())) {
             while let Some((key, pending)) = self.waiting.pop_front_if(|(_, pending)| pending.ticket <= settled.up_to) {
                 let ticket = pending.ticket;
                 let reply = self.app.settle(pending, &settled.outcome, self.clock.now());

@@ -6,7 +6,7 @@ use super::push::{Origin, Push};
 use super::reply::Reply;
 use super::work::Work;
 use super::{Answer, App, Now};
-use crate::persist::Ticket;
+use crate::persist::{Settled, Ticket};
 use crate::store::{GroupKey, Pushed, Refusal};
 use crate::telemetry::{Handler, Method};
 
@@ -170,6 +170,18 @@ impl App {
             Some(at) => answers.swap_remove(at).1,
             None => Answer::Working(Work::Change(outcome)),
         }
+    }
+
+    /// The disk is done with some changes. Those whose outcome was not asked for yet need not be waited for any more.
+    pub(super) fn settle_changes(&mut self, settled: &Settled, now: Now) {
+        let answers = std::mem::take(&mut self.changes.answers).into_iter();
+        let answers = answers.map(|(number, answer)| match answer {
+            Answer::Pending(pending) if pending.ticket <= settled.up_to => {
+                (number, Answer::Reply(self.settle(pending, &settled.outcome, now)))
+            }
+            answer => (number, answer),
+        });
+        self.changes.answers = answers.collect();
     }
 
     /// Nobody waits for an outcome any more. The change is made all the same.

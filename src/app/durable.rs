@@ -233,9 +233,12 @@ impl App {
         self.journal.as_ref().and_then(Journal::deadline)
     }
 
-    /// What became of changes that answers wait for, one at a time.
-    pub fn settled(&mut self) -> Option<Settled> {
-        self.journal.as_mut()?.settled()
+    /// What became of changes that answers wait for, one at a time. It is told once: answers of long changes that nobody
+    /// has asked for yet get to know it here.
+    pub fn settled(&mut self, now: Now) -> Option<Settled> {
+        let settled = self.journal.as_mut()?.settled()?;
+        self.settle_changes(&settled, now);
+        Some(settled)
     }
 }
 

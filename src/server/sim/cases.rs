@@ -5,9 +5,11 @@ use std::io::Write as _;
 use std::time::Duration;
 
 use super::World;
-use super::model::Push;
+use super::model::{Family, Push};
 use super::request::{Request, Wish, chunked, snappy};
-use crate::limits::{CODED_PIECE_BYTES, DECODED_BYTES_PER_TURN_MAX, READ_BYTES, REQUESTS_PER_TURN_MAX};
+use crate::limits::{
+    CODED_PIECE_BYTES, DECODED_BYTES_PER_TURN_MAX, READ_BYTES, REQUESTS_PER_TURN_MAX, SHORT_PUSH_SERIES_MAX,
+};
 use crate::random::Random;
 
 const HEALTHY: &str = "GET /-/healthy HTTP/1.1\r\nHost: h\r\n\r\n";
@@ -65,6 +67,26 @@ fn nobody_is_late_whose_change_is_being_written() {
     assert!(!world.is_closed(client));
     world.commit();
     assert_eq!(world.answers(client), 1);
+}
+
+/// A push that is so long that the store takes it in steps.
+fn long_push() -> Request {
+    let samples: Vec<(u64, u64)> = (0..SHORT_PUSH_SERIES_MAX + 1).map(|id| (id, id)).collect();
+    let lines: String = samples.iter().map(|(id, value)| format!("m_a{{id=\"{id}\"}} {value}\n")).collect();
+    let families = BTreeMap::from([("m_a", Family { kind: "untyped", samples })]);
+    let length = lines.len();
+    let head = format!("PUT /metrics/job/a HTTP/1.1\r\nHost: h\r\nContent-Length: {length}\r\n\r\n");
+    let wish = Wish::Push(Push { group: 0, is_replace: true, has_timestamp: false, families });
+    Request { head_bytes: head.len(), ..Request::of(&(head + &lines), wish) }
+}
+
+/// The disk may be done with a long change before the session that waits for it has its turn.
+#[test]
+fn a_disk_may_be_faster_than_a_turn() {
+    let mut world = World::quiet_with_disk();
+    let client = world.connect(vec![long_push(), long_push()]);
+    world.send_with_fast_disk(client);
+    assert_eq!(world.answers(client), 2);
 }
 
 /// A head that does not come to its end is answered as what it is, and not as the request before it.
