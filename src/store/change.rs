@@ -210,9 +210,15 @@ impl Store {
             },
             Stage::Write(group, from) => self.write_some(push, group, from),
             Stage::Finish(group) => {
+                // What was checked in steps may be short, and come again like any other push. Its families are still in the order
+                // of the body, which is to be that of the outline.
+                if self.catalog.is_large(group) || !push.resolved.is_sorted_by_key(|resolved| resolved.id) {
+                    self.catalog.group_mut(group).body = None;
+                } else {
+                    self.note_body(group, &push.staged, &push.resolved);
+                }
                 self.note_families(push, group);
                 self.write_time(group, FamilyId::PUSH_TIME, push.staged.group_labels(), push.at);
-                self.catalog.group_mut(group).body = None;
                 self.catalog.share_outline(group);
                 Stage::Release
             }

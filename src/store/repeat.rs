@@ -154,6 +154,28 @@ mod tests {
         store.verify();
     }
 
+    /// Its families may stand in another order than those of the group, and then values cannot be told apart by their places.
+    #[test]
+    fn a_push_that_was_made_in_steps_is_repeated_if_it_has_the_order_of_its_group() {
+        for (names, expected) in [(["a", "b"], true), (["b", "a"], false)] {
+            let (mut store, mut staged, shape) = (Store::new(), Staged::default(), BodyShape::unused());
+            for name in ["a", "b"] {
+                let labels = vec![("job".to_owned(), "other".to_owned())];
+                feed(&mut staged, &Push { labels, ..push_of(name, "x", false, false) });
+                store.push(&mut staged, Mode::Merge, Timestamp(1)).expect("nothing is wrong with it");
+            }
+            let families = names.map(|name| push_of(name, "x", true, false).families).concat();
+            feed(&mut staged, &Push { families, ..push_of("a", "x", true, false) });
+            staged.set_shape(Some(shape));
+            store.begin_push(staged, Mode::Replace, Timestamp(1));
+            let pushed = std::iter::repeat_with(|| store.change_some()).flatten().next().flatten();
+            assert_eq!(pushed.expect("it is a push").outcome, Ok(()));
+            let again = Repeat { shape, text: b"23", ends: &[1, 2] };
+            assert_eq!(store.repeat(&GroupKey::new([("job", "j")]), again, Timestamp(2)), expected, "{names:?}");
+            store.verify();
+        }
+    }
+
     #[test]
     fn what_a_refused_push_left_is_cleared_by_a_whole_one() {
         let (mut store, mut staged, shape) = (Store::new(), Staged::default(), BodyShape::unused());
