@@ -41,7 +41,7 @@ fn check(gateway: &mut Server, what: &str, families: &[(&str, usize)]) {
 
 #[test]
 fn help_texts_of_any_length_stand_beside_others() {
-    let mut gateway = Server::start(&[], "");
+    let mut gateway = Server::start(&["--limit.label-value-bytes=2000000"], "");
     for help in LENGTHS {
         let mut families = [("a", help), ("b", 10), ("c", help), ("d", help)];
         let bodies: Vec<_> = families.iter().map(|(name, help)| family(name, *help)).collect();
