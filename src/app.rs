@@ -517,6 +517,7 @@ impl App {
         let ScrapeForm { format, escaping, is_gzip } = form;
         let is_as_stored = escaping == Escaping::AllowUtf8 || !self.store.has_quoted_names();
         let body = if format != Format::Text || !is_as_stored {
+            let escaping = if is_as_stored { Escaping::AllowUtf8 } else { escaping };
             ReplyBody::Converted(Box::new(Conversion::new(format, escaping, is_gzip, snapshot)))
         } else if is_gzip {
             ReplyBody::Compressed(snapshot)

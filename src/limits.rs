@@ -49,6 +49,10 @@ pub const DETAIL_BYTES_MAX: usize = 256 << 10;
 /// session then sends at once.
 pub const CONVERTED_BYTES_PER_STEP: usize = 64 << 10;
 
+/// Finished text whose headers are looked through in one step, for each byte that is converted in one: what stands between
+/// headers is skipped at memory speed.
+pub const HEADER_BYTES_PER_CONVERTED: usize = 8;
+
 /// Bounds of a histogram or summary that are kept while it is converted; one that has more is read twice.
 pub const METRIC_BOUNDS_KEPT_MAX: usize = 1024;
 

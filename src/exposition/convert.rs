@@ -9,10 +9,13 @@
 //!                               `-(end)-> Head
 //! others:    Head -(metric)-> Sent -(end)-> Head
 //! ```
+//! What families are called is found out before that, where names are escaped (`names`).
 //! A metric with very many bounds is treated likewise: it is read once for what comes before its bounds, and once more
 //! while these are sent.
 
+mod labels;
 mod metric;
+mod names;
 mod prototext;
 mod schema;
 
@@ -27,13 +30,14 @@ use crate::exposition::format::{Escaping, Format};
 use crate::exposition::wire;
 #[cfg(any(test, feature = "fuzz"))]
 use crate::limits::METRIC_BOUNDS_KEPT_MAX;
-use crate::limits::{CONVERTED_BYTES_PER_STEP, FAMILY_BUFFERED_BYTES_MAX};
+use crate::limits::{CONVERTED_BYTES_PER_STEP, FAMILY_BUFFERED_BYTES_MAX, HEADER_BYTES_PER_CONVERTED};
 use crate::model::escape::unescape;
-use crate::model::line::{Header, Line, label_pairs};
+use crate::model::line::{Header, Line};
 use crate::model::mark::Mark;
 use crate::model::sample::Kind;
 
 use metric::{Assembler, Complete, LongMetric};
+use names::Names;
 use prototext::Layout;
 
 /// Where finished text comes from, and what it does not show.
@@ -54,6 +58,8 @@ pub trait Source {
 pub struct Converter {
     format: Format,
     escaping: Escaping,
+    /// What families are called; found out first.
+    names: Names,
     cursor: Cursor,
     family: Family,
     stage: Stage,
@@ -88,6 +94,8 @@ struct Family {
     shown: Vec<u8>,
     help: Option<Vec<u8>>,
     kind: Kind,
+    /// It is left out.
+    is_hidden: bool,
 }
 
 /// A place in the source's text, and how far its messages have been taken there.
@@ -118,8 +126,15 @@ impl Converter {
         Self {
             format,
             escaping,
+            names: Names::new(escaping),
             cursor: Cursor::default(),
-            family: Family { written: String::new(), shown: Vec::new(), help: None, kind: Kind::Untyped },
+            family: Family {
+                written: String::new(),
+                shown: Vec::new(),
+                help: None,
+                kind: Kind::Untyped,
+                is_hidden: false,
+            },
             stage: Stage::Head,
             buffer: Vec::new(),
             assembler: Assembler::default(),
@@ -144,11 +159,15 @@ impl Converter {
         let family = self.family.written.capacity() + self.family.shown.capacity();
         let help = self.family.help.as_ref().map_or(0, Vec::capacity);
         let metric = self.assembler.held_bytes() + self.long.as_ref().map_or(0, LongMetric::held_bytes);
-        family + help + self.buffer.capacity() + metric + self.scratch.capacity()
+        family + help + self.names.held_bytes() + self.buffer.capacity() + metric + self.scratch.capacity()
     }
 
     /// Writes the next part, which may be nothing while a family is measured; whether there is more to come.
     pub fn write(&mut self, source: &impl Source, out: &mut Vec<u8>) -> bool {
+        if !self.names.are_known() {
+            self.names.advance(source, self.step_bytes.saturating_mul(HEADER_BYTES_PER_CONVERTED));
+            return true;
+        }
         let mut used = 0;
         while used < self.step_bytes {
             let start = self.cursor;
@@ -167,6 +186,7 @@ impl Converter {
                     out.push(b'\n');
                 }
                 (Some(_), Some(header)) => self.take_header(header, source, out),
+                (Some(_), None) if self.family.is_hidden => {}
                 (Some(line), None) if self.format == Format::Text => self.write_line(line, out),
                 (Some(line), None) if self.long.is_some() => self.send_bound(Line::parse(line), out),
                 (Some(line), None) => self.take_line(Line::parse(line), start, source, out),
@@ -181,8 +201,11 @@ impl Converter {
             family.written.clear();
             family.written.push_str(header.name);
             family.shown.clear();
-            self.escaping.write(&mut family.shown, header.name);
+            family.is_hidden = !self.names.write(&mut family.shown, header);
             family.help = None;
+        }
+        if family.is_hidden {
+            return;
         }
         if self.format == Format::Text {
             out.extend_from_slice(if header.is_help { b"# HELP " } else { b"# TYPE " });
@@ -219,13 +242,13 @@ impl Converter {
             None => self.escaping.write(out, name),
         }
         let mut separator = b'{';
-        for (name, value) in label_pairs(labels) {
+        labels::for_each(labels, self.escaping, |name, value| {
             out.push(std::mem::replace(&mut separator, b','));
-            self.escaping.write(out, name);
+            out.extend_from_slice(name);
             out.extend_from_slice(b"=\"");
             out.extend_from_slice(value.as_bytes());
             out.push(b'"');
-        }
+        });
         out.extend_from_slice(if separator == b',' { b"} " } else { b" " });
         out.extend_from_slice(value.as_bytes());
         out.push(b'\n');

@@ -2,7 +2,7 @@
 
 use crate::app::negotiation;
 use crate::exposition::convert::Converter;
-use crate::exposition::convert::naive::{Pieces, converted, families_of_protobuf, families_of_text};
+use crate::exposition::convert::naive::{self, Pieces, converted, families_of_protobuf, families_of_text};
 use crate::exposition::format::{Escaping, Format};
 use crate::exposition::text::Parser;
 use crate::model::name::Names;
@@ -32,7 +32,8 @@ pub fn exposition_convert(data: &[u8]) {
     assert_eq!(families_of_protobuf(&run(Format::ProtoDelimited)), families_of_text(&text, escaping));
     let escaped = run(Format::Text);
     let lines = |text: &[u8]| text.iter().filter(|byte| **byte == b'\n').count();
-    assert_eq!(lines(&escaped), lines(&text));
+    let is_whole = naive::names_of_text(&text, escaping).iter().all(Option::is_some);
+    assert!(lines(&escaped) == lines(&text) || !is_whole && lines(&escaped) < lines(&text), "families are left out");
     assert!(store.has_quoted_names() || escaped == text, "names are quoted");
     for format in [Format::ProtoText, Format::ProtoCompact] {
         assert!(run(format).ends_with(b"\n"));

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use memchr::{memchr, memchr2, memchr3};
 
-use super::name::is_classic_metric_name;
+use super::name::{is_classic_label_name, is_classic_metric_name};
 use super::sample::Kind;
 
 /// Writes a label value with `\`, `"` and LF escaped.
@@ -33,10 +33,19 @@ pub fn write_help(out: &mut Vec<u8>, help: &[u8]) {
     out.extend_from_slice(rest);
 }
 
-/// Writes a metric or label name: bare if it has the classic form of a metric name, else quoted (SPEC 7.4); whether it
-/// is quoted.
+/// Writes a metric name: bare if it has the classic form, else quoted (SPEC 7.4); whether it is quoted.
 pub fn write_name(out: &mut Vec<u8>, name: &str) -> bool {
-    if is_classic_metric_name(name.as_bytes()) {
+    write_name_of(out, name, is_classic_metric_name(name.as_bytes()))
+}
+
+/// The same for a label name. One with a colon is quoted, which a metric name is not: no scraper would read it bare.
+pub fn write_label_name(out: &mut Vec<u8>, name: &str) -> bool {
+    write_name_of(out, name, is_classic_label_name(name.as_bytes()))
+}
+
+#[inline]
+fn write_name_of(out: &mut Vec<u8>, name: &str, is_classic: bool) -> bool {
+    if is_classic {
         out.extend_from_slice(name.as_bytes());
         return false;
     }
@@ -119,5 +128,8 @@ mod tests {
         check("a.b", "\"a.b\"");
         check("1a", "\"1a\"");
         check("x\n\"y", "\"x\\n\\\"y\"");
+        let mut out = Vec::new();
+        assert!(!write_label_name(&mut out, "a_b1") && write_label_name(&mut out, "a:b"));
+        assert_eq!(out, b"a_b1\"a:b\"");
     }
 }

@@ -45,7 +45,9 @@ pub struct Header<'a> {
     pub is_help: bool,
     /// The family's name as written, without quotes, escaped.
     pub name: &'a str,
-    /// The help text, escaped and not necessarily UTF-8, or the kind.
+    /// Whether the name is in quotes: it is not classic.
+    pub is_quoted: bool,
+    /// The help text, escaped, or the kind.
     pub rest: &'a [u8],
 }
 
@@ -56,7 +58,8 @@ impl<'a> Header<'a> {
             Some(text) => (true, text),
             None => (false, line.strip_prefix(b"# TYPE ")?),
         };
-        let (name, rest) = match text.strip_prefix(b"\"") {
+        let quoted = text.strip_prefix(b"\"");
+        let (name, rest) = match quoted {
             Some(quoted) => {
                 let end = quoted_len(quoted).expect(CLOSED);
                 (&quoted[..end], &quoted[end + 2..])
@@ -66,7 +69,8 @@ impl<'a> Header<'a> {
                 (&text[..end], &text[end + 1..])
             }
         };
-        Some(Self { is_help, name: str::from_utf8(name).expect("names are UTF-8"), rest })
+        let name = str::from_utf8(name).expect("names are UTF-8");
+        Some(Self { is_help, name, is_quoted: quoted.is_some(), rest })
     }
 }
 
@@ -176,7 +180,8 @@ mod tests {
     #[test]
     fn headers_come_apart() {
         let check = |line: &[u8], is_help: bool, name: &str, rest: &[u8]| {
-            assert_eq!(Header::parse(line), Some(Header { is_help, name, rest }));
+            let is_quoted = line[7] == b'"';
+            assert_eq!(Header::parse(line), Some(Header { is_help, name, is_quoted, rest }));
         };
         check(b"# TYPE a gauge", false, "a", b"gauge");
         check(b"# HELP a ", true, "a", b"");

@@ -11,7 +11,7 @@ use memchr::{memchr, memrchr};
 use smallvec::SmallVec;
 
 use super::key::GroupKey;
-use crate::model::escape::{write_label_value, write_name};
+use crate::model::escape::{write_label_name, write_label_value, write_name};
 use crate::model::name::is_classic_metric_name;
 use crate::model::order;
 use crate::model::sample::{Kind, Label, Sample};
@@ -107,7 +107,7 @@ impl Overlay {
 
     fn push(&mut self, name: &str, value: &str, is_default: bool) {
         self.names.extend_from_slice(name.as_bytes());
-        self.has_quoted_names |= write_name(&mut self.text, name);
+        self.has_quoted_names |= write_label_name(&mut self.text, name);
         self.text.extend_from_slice(b"=\"");
         write_label_value(&mut self.text, value);
         self.text.extend_from_slice(b"\",");
@@ -269,7 +269,7 @@ pub fn sorted_by_name<'a>(labels: &[Label<'a>]) -> SmallVec<[Label<'a>; 16]> {
 
 /// Writes `name="value",`; whether the name is quoted.
 pub fn write_label(out: &mut Vec<u8>, label: &Label<'_>) -> bool {
-    let is_quoted = write_name(out, label.name);
+    let is_quoted = write_label_name(out, label.name);
     out.extend_from_slice(b"=\"");
     out.extend_from_slice(label.value.as_bytes());
     out.extend_from_slice(b"\",");

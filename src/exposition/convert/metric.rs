@@ -6,12 +6,13 @@
 
 use memchr::memrchr;
 
+use super::labels;
 use super::schema::*;
 use crate::exposition::format::Escaping;
 use crate::exposition::wire::{self, fields};
 use crate::limits::METRIC_BOUNDS_KEPT_MAX;
 use crate::model::escape::unescape;
-use crate::model::line::{Line, label_pairs};
+use crate::model::line::Line;
 use crate::model::sample::Kind;
 use crate::model::{number, order};
 
@@ -204,12 +205,12 @@ fn value_field(kind: Kind) -> u32 {
 }
 
 fn write_metric_labels(out: &mut Vec<u8>, labels: &str, escaping: Escaping) {
-    for (name, value) in label_pairs(labels) {
+    labels::for_each(labels, escaping, |name, value| {
         wire::write_nested(out, METRIC_LABEL, |out| {
-            wire::write_nested(out, LABEL_NAME, |out| escaping.write(out, name));
+            wire::write_bytes(out, LABEL_NAME, name);
             wire::write_bytes(out, LABEL_VALUE, unescape(value).as_bytes());
         });
-    }
+    });
 }
 
 /// A metric whose lines are all there.

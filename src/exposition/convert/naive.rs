@@ -65,13 +65,57 @@ pub fn converted(mut converter: Converter, source: &impl Source) -> (Vec<u8>, us
     }
 }
 
+/// The names by which the families of finished text are shown, in order; `None` for one that is left out.
+pub fn names_of_text(text: &[u8], escaping: Escaping) -> Vec<Option<Vec<u8>>> {
+    let escaped = |name: &str, escaping: Escaping| {
+        let mut out = Vec::new();
+        escaping.write(&mut out, name);
+        out
+    };
+    let headers = text.split(|byte| *byte == b'\n').filter_map(Header::parse).filter(|header| !header.is_help);
+    let families: Vec<_> = headers
+        .map(|header| match (header.is_quoted, escaping) {
+            (true, Escaping::AllowUtf8) | (false, _) => (false, vec![escaped(header.name, escaping)], header.rest),
+            (true, _) => {
+                (true, vec![escaped(header.name, escaping), escaped(header.name, Escaping::Values)], header.rest)
+            }
+        })
+        .collect();
+    let is_part = |part: &[u8], whole: &[u8], kind: &[u8]| {
+        let suffixes: &[&[u8]] = match kind {
+            b"histogram" => &[b"_sum", b"_count", b"_bucket"],
+            b"summary" => &[b"_sum", b"_count"],
+            _ => &[],
+        };
+        suffixes.iter().any(|suffix| part.strip_suffix(*suffix) == Some(whole))
+    };
+    let is_in_conflict = |at: usize, name: &[u8]| {
+        let others = families.iter().enumerate().filter(|(other, _)| *other != at);
+        others.into_iter().any(|(_, (_, names, kind))| {
+            let is_it =
+                |other: &Vec<u8>| other == name || is_part(other, name, families[at].2) || is_part(name, other, kind);
+            names.iter().any(is_it)
+        })
+    };
+    let mut shown = Vec::new();
+    for (at, (is_escaped, names, _)) in families.iter().enumerate() {
+        shown.push(names.iter().find(|name| !is_escaped || !is_in_conflict(at, name)).cloned());
+    }
+    shown
+}
+
 /// What finished text says, classic histograms only.
 pub fn families_of_text(text: &[u8], escaping: Escaping) -> Vec<Family> {
     let mut families: Vec<Family> = Vec::new();
     let mut pending = Vec::new();
     let mut help = None;
+    let mut names = names_of_text(text, escaping).into_iter();
+    let mut is_hidden = false;
     for line in text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
         let Some(header) = Header::parse(line) else {
+            if is_hidden {
+                continue;
+            }
             let family = families.last_mut().expect("a header comes first");
             take_line(family, Line::parse(line), escaping, &mut pending);
             continue;
@@ -80,11 +124,12 @@ pub fn families_of_text(text: &[u8], escaping: Escaping) -> Vec<Family> {
             help = Some(header.rest.to_vec());
             continue;
         }
-        let mut name = Vec::new();
-        escaping.write(&mut name, header.name);
+        let help = help.take().map(|help: Vec<u8>| plain_help(&help));
+        let name = names.next().expect("there is one for each family");
+        is_hidden = name.is_none();
+        let Some(name) = name else { continue };
         let kinds = [&b"counter"[..], b"gauge", b"summary", b"untyped", b"histogram"];
         let kind = kinds.iter().position(|kind| *kind == header.rest).expect("a known kind") as u64;
-        let help = help.take().map(|help| plain_help(&help));
         families.push(Family { name, help, kind, metrics: Vec::new() });
     }
     families
@@ -132,12 +177,17 @@ fn take_line(family: &mut Family, line: Line<'_>, escaping: Escaping, pending: &
     }
     parts.extend(pending.drain(..).map(|(bound, value)| format!("{bound} {value}")));
     parts.push(number(line.value));
-    let labels = labels.into_iter().map(|(name, value)| {
+    let mut shown = LabelSet::new();
+    for (name, value) in labels {
         let mut escaped = Vec::new();
-        escaping.write(&mut escaped, name);
-        (escaped, unescape(value).into_owned().into_bytes())
-    });
-    family.metrics.push((labels.collect(), parts));
+        escaping.write_label(&mut escaped, name);
+        let value = unescape(value).into_owned().into_bytes();
+        match shown.iter_mut().find(|(name, _)| *name == escaped) {
+            Some((_, first)) => *first = [&**first, b";", &*value].concat(),
+            None => shown.push((escaped, value)),
+        }
+    }
+    family.metrics.push((shown, parts));
 }
 
 /// What delimited protobuf says. Histograms must be either wholly of integers or wholly of doubles.

@@ -87,6 +87,53 @@ fn text_is_escaped() {
     assert_eq!(whole(Format::Text, Escaping::AllowUtf8, &source), TEXT.as_bytes());
 }
 
+/// Families as written, with their kinds, and the names by which they are shown, `-` for none.
+#[test]
+fn no_two_families_are_shown_by_one_name() {
+    let check = |escaping, families: &[(&str, &str, &str)]| {
+        let header = |(name, kind, _): &(&str, &str, &str)| format!("# TYPE {name} {kind}\n");
+        let text: String = families.iter().map(header).collect();
+        let expected: Vec<_> = families.iter().map(|(_, kind, shown)| format!("# TYPE {shown} {kind}\n")).collect();
+        let expected: String = expected.into_iter().filter(|line| !line.starts_with("# TYPE - ")).collect();
+        for (lines, step) in [(1, 1), (2, 30), (100, 1 << 20)] {
+            let converter = Converter::new(Format::Text, escaping).with_bounds(step, 100);
+            let shown = converted(converter, &pieces(&text, lines)).0;
+            assert_eq!(shown.escape_ascii().to_string(), expected.escape_default().to_string());
+        }
+        let shown: Vec<_> =
+            families.iter().map(|(.., shown)| (*shown != "-").then(|| shown.as_bytes().to_vec())).collect();
+        assert_eq!(naive::names_of_text(text.as_bytes(), escaping), shown);
+    };
+    let underscores = Escaping::Underscores;
+    check(underscores, &[(r#""a.b""#, "gauge", "a_b"), ("a_c", "gauge", "a_c")]);
+    check(underscores, &[(r#""a.b""#, "gauge", "U__a_2e_b"), ("a_b", "counter", "a_b")]);
+    check(underscores, &[("a_", "gauge", "a_"), (r#""aé""#, "gauge", "U__a_e9_")]);
+    check(underscores, &[(r#""a b""#, "gauge", "U__a_20_b"), (r#""a.b""#, "gauge", "U__a_2e_b")]);
+    check(
+        underscores,
+        &[
+            ("U__a_2e_b", "gauge", "U__a_2e_b"),
+            (r#""a.b""#, "gauge", "-"),
+            ("a_b", "gauge", "a_b"),
+            ("c", "gauge", "c"),
+        ],
+    );
+    check(Escaping::Values, &[("U__a_2e_b", "gauge", "U__a_2e_b"), (r#""a.b""#, "gauge", "-")]);
+    check(
+        Escaping::Dots,
+        &[(r#""a.b""#, "gauge", "U__a_2e_b"), ("a_b", "gauge", "a_b"), ("a_dot_b", "gauge", "a_dot_b")],
+    );
+    check(Escaping::AllowUtf8, &[("a.b", "gauge", "a.b"), ("a_b", "gauge", "a_b")]);
+    // Parts of families, of those that have such parts.
+    check(underscores, &[(r#""a.b""#, "histogram", "U__a_2e_b"), ("a_b_bucket", "gauge", "a_b_bucket")]);
+    check(underscores, &[(r#""a.b""#, "summary", "a_b"), ("a_b_bucket", "gauge", "a_b_bucket")]);
+    check(underscores, &[(r#""a.b""#, "summary", "U__a_2e_b"), ("a_b_sum", "gauge", "a_b_sum")]);
+    check(underscores, &[(r#""a.b""#, "gauge", "a_b"), ("a_b_sum", "gauge", "a_b_sum")]);
+    check(underscores, &[(r#""a.b_sum""#, "gauge", "U__a_2e_b__sum"), ("a_b", "histogram", "a_b")]);
+    check(underscores, &[(r#""a.b_count""#, "gauge", "U__a_2e_b__count"), (r#""a b""#, "histogram", "U__a_20_b")]);
+    check(underscores, &[(r#""a.b_bucket""#, "gauge", "a_b_bucket"), ("a_b", "summary", "a_b")]);
+}
+
 #[test]
 fn protobuf_says_what_the_text_says() {
     for escaping in ESCAPINGS {
