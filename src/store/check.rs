@@ -591,10 +591,11 @@ impl<'a, I: Iterator<Item = &'a [u8]>> HeldLines<'a, I> {
     }
 }
 
-/// The names, behind that of a family of this kind, that no other family may have.
+/// The names, behind that of a family of this kind, that no other family may have. Scrapers are shown gauge histograms as
+/// histograms.
 pub fn claims(kind: Kind) -> &'static [&'static str] {
     match kind {
-        Kind::Histogram => &SUFFIXES,
+        Kind::Histogram | Kind::GaugeHistogram => &SUFFIXES,
         Kind::Summary => &SUFFIXES[..2],
         _ => &[],
     }

@@ -560,7 +560,7 @@ impl State {
         }
         for (name, kind) in &kinds {
             let suffixes: &[&str] = match kind {
-                Kind::Histogram => &["_count", "_sum", "_bucket"],
+                Kind::Histogram | Kind::GaugeHistogram => &["_count", "_sum", "_bucket"],
                 Kind::Summary => &["_count", "_sum"],
                 _ => &[],
             };
