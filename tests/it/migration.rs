@@ -106,7 +106,7 @@ fn protobuf_families() -> Vec<u8> {
     pb::write_double(&mut native, 2, 12.5);
     pb::write_uint(&mut native, 5, 6);
     pb::write_double(&mut native, 6, 0.001);
-    pb::write_uint(&mut native, 7, 2);
+    pb::write_uint(&mut native, 7, 1);
     pb::write_bytes(&mut native, 12, b"\x08\x00\x10\x02");
     pb::write_bytes(&mut native, 12, b"\x08\x06\x10\x01");
     pb::write_bytes(&mut native, 13, b"\x04\x02\x01");

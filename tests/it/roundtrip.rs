@@ -314,7 +314,13 @@ fn write_summary(out: &mut Vec<u8>, random: &mut Random) {
 
 /// A histogram with what lines do not show: spans, deltas, a zero bucket, exemplars, a time of creation.
 fn write_histogram(out: &mut Vec<u8>, random: &mut Random) {
-    pb::write_uint(out, 1, random.bits() >> random.below(64));
+    // What a bucket has more than the one before, twice: nothing is below zero, so that is what zigzag makes of it.
+    let sides = [0, 0].map(|_| (0..random.below(4)).map(|_| 2 * random.below(5)).collect::<Vec<_>>());
+    let total =
+        |deltas: &Vec<u64>| (1..).zip(deltas.iter().rev()).map(|(buckets, delta)| buckets * delta / 2).sum::<u64>();
+    let native = sides.iter().map(total).sum::<u64>();
+    let count = native.max(random.bits() >> random.below(64));
+    pb::write_uint(out, 1, count);
     pb::write_double(out, 2, one_of(random, &NUMBERS));
     for at in 0..random.below(3) {
         pb::write_nested(out, 3, |out| {
@@ -328,14 +334,13 @@ fn write_histogram(out: &mut Vec<u8>, random: &mut Random) {
     // Zigzag: 0 to 8 are the schemas 0, -1, 1, -2, 2, -3, 3, -4, 4.
     pb::write_uint(out, 5, random.below(9));
     pb::write_double(out, 6, 0.001);
-    pb::write_uint(out, 7, random.below(3));
-    for (span, delta) in [(9, 10), (12, 13)] {
-        let count = random.below(4);
+    pb::write_uint(out, 7, count - native);
+    for ((span, delta), deltas) in [(9, 10), (12, 13)].into_iter().zip(sides) {
         pb::write_nested(out, span, |out| {
             pb::write_uint(out, 1, random.below(9));
-            pb::write_uint(out, 2, count);
+            pb::write_uint(out, 2, deltas.len() as u64);
         });
-        (0..count).for_each(|_| pb::write_uint(out, delta, 2 * random.below(5)));
+        deltas.iter().for_each(|more| pb::write_uint(out, delta, *more));
     }
     if random.below(2) == 0 {
         pb::write_nested(out, 15, |out| pb::write_uint(out, 1, random.bits() >> 34));

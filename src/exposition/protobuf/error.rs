@@ -45,6 +45,8 @@ pub enum FamilyFault {
     Detail(usize),
     /// Spans of a native histogram claim other buckets than it has.
     Spans,
+    /// Buckets of a native histogram have less than no observation, or all of them more than it counts.
+    Counts,
 }
 
 impl From<Malformed> for ReadError {
@@ -77,6 +79,7 @@ impl fmt::Display for ReadError {
                      timestamps may take {DETAIL_BYTES_MAX}"
                 ),
                 FamilyFault::Spans => write!(f, "metric family {name}: native histogram with impossible spans"),
+                FamilyFault::Counts => write!(f, "metric family {name}: native histogram with impossible counts"),
             },
         }
     }

@@ -275,6 +275,9 @@ fn read_histogram<'a>(message: &[u8], most: usize, buckets: &'a mut Elements) ->
     if !histogram.has_possible_spans() {
         return Err(MetricFault::Family(FamilyFault::Spans));
     }
+    if !histogram.has_possible_counts() {
+        return Err(MetricFault::Family(FamilyFault::Counts));
+    }
     let value = MetricValue::Histogram { buckets, sum: histogram.sum, count: histogram.count().value() };
     Ok((value, histogram.exceeds_text(), histogram.native_series()))
 }

@@ -54,6 +54,12 @@ struct Tally {
     end: i64,
     /// A span after the first one goes back, or one ends at an index that is no 32-bit number.
     is_disordered: bool,
+    /// Observations in the last bucket of a whole histogram, and in all of them.
+    last: i64,
+    observations: u128,
+    /// A bucket of a whole histogram, or one of a float one, has less than no observation.
+    is_negative: bool,
+    is_float_negative: bool,
 }
 
 impl Tally {
@@ -69,14 +75,36 @@ impl Tally {
                 self.spans += 1;
                 self.claimed += u64::from(len);
             }
-            (1, Value::Varint(_)) => self.deltas += 1,
-            // Each number ends with the only one of its bytes that has no continuation bit.
-            (1, Value::Bytes(deltas)) => self.deltas += deltas.iter().filter(|byte| **byte < 0x80).count() as u64,
-            (2, Value::Double(_)) => self.counts += 1,
-            (2, Value::Bytes(counts)) => self.counts += (counts.len() / size_of::<f64>()) as u64,
+            (1, Value::Varint(delta)) => self.add_delta(zigzag(delta)),
+            (1, Value::Bytes(mut deltas)) => {
+                while !deltas.is_empty() {
+                    self.add_delta(zigzag(varint(&mut deltas)?));
+                }
+            }
+            (2, Value::Double(count)) => self.add_count(count),
+            (2, Value::Bytes(mut counts)) => {
+                while !counts.is_empty() {
+                    self.add_count(double(&mut counts)?);
+                }
+            }
             _ => {}
         }
         Ok(())
+    }
+
+    fn add_delta(&mut self, delta: i64) {
+        self.deltas += 1;
+        // What is beyond the range is no possible count either.
+        self.last = self.last.saturating_add(delta);
+        match u128::try_from(self.last) {
+            Ok(observations) => self.observations += observations,
+            Err(_) => self.is_negative = true,
+        }
+    }
+
+    fn add_count(&mut self, count: f64) {
+        self.counts += 1;
+        self.is_float_negative |= count < 0.0;
     }
 
     fn series(&self) -> u64 {
@@ -217,6 +245,17 @@ impl<'a> Histogram<'a> {
         [self.negative, self.positive].iter().all(|side| !side.is_disordered && side.claimed == buckets(side))
     }
 
+    /// Whether no native bucket has less than no observation, and all of a whole histogram no more than its count: Prometheus
+    /// would drop the whole scrape. Observations that were no numbers are in no bucket.
+    pub fn has_possible_counts(&self) -> bool {
+        let sides = [self.negative, self.positive];
+        if self.is_float() {
+            return !sides.iter().any(|side| side.is_float_negative);
+        }
+        let observations = sides.iter().map(|side| side.observations).sum::<u128>() + u128::from(self.zero_count);
+        !sides.iter().any(|side| side.is_negative) && observations <= u128::from(self.count)
+    }
+
     /// The native buckets of one side.
     pub fn side(&self, sign: Sign) -> Result<Side, Malformed> {
         let first = if sign == Sign::Negative { 9 } else { 12 };
@@ -350,6 +389,39 @@ mod tests {
         check(&[Span(i32::MIN, 1), Packed(&[1])], 2, true);
         check(&[Span(i32::MAX - 9, 1), Span(i32::MAX, 1), Packed(&[1, 1])], 4, false);
         check(&[Span(0, u32::MAX), Span(0, u32::MAX), Span(0, 2)], 3, false);
+    }
+
+    #[test]
+    fn native_counts_add_up() {
+        let check = |count: u64, zero: u64, zigzags: &[u64], is_possible: bool| {
+            let mut message = message(&[Part::Span(0, zigzags.len() as u32)]);
+            zigzags.iter().for_each(|delta| write_uint(&mut message, 13, *delta));
+            write_uint(&mut message, 1, count);
+            write_uint(&mut message, 7, zero);
+            let histogram = Histogram::read(&message, |_, _| {}).expect("it is well-formed");
+            assert_eq!(histogram.has_possible_counts(), is_possible, "{count} {zero} {zigzags:?}");
+        };
+        check(0, 0, &[], true);
+        check(7, 8, &[], false);
+        // 2, 3, 1.
+        check(6, 0, &[4, 2, 3], true);
+        check(5, 0, &[4, 2, 3], false);
+        check(9, 3, &[4, 2, 3], true);
+        check(8, 3, &[4, 2, 3], false);
+        check(10, 3, &[4, 2, 3], true);
+        check(9, 0, &[2, 3, 2], false);
+        check(9, 0, &[1], false);
+        check(u64::MAX, 1, &[u64::MAX - 1], true);
+        check(u64::MAX, 2, &[u64::MAX - 1, 0], false);
+        check(u64::MAX, 0, &[u64::MAX - 1, u64::MAX - 1, u64::MAX - 1], false);
+        let float = |count: f64, is_possible: bool| {
+            let mut message = message(&[Part::NegativeSpan(0, 2), Part::Double, Part::FloatCount]);
+            write_double(&mut message, 11, count);
+            let histogram = Histogram::read(&message, |_, _| {}).expect("it is well-formed");
+            assert_eq!(histogram.has_possible_counts(), is_possible, "{count}");
+        };
+        [0.0, 7.5, f64::NAN, f64::INFINITY].iter().for_each(|count| float(*count, true));
+        [-0.5, f64::NEG_INFINITY].iter().for_each(|count| float(*count, false));
     }
 
     #[test]

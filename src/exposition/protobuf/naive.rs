@@ -173,7 +173,9 @@ fn value_event(value: &[(u32, Value)], kind: Kind) -> Result<String, Failure> {
 fn native_series(histogram: &[(u32, Value)]) -> Result<u64, Failure> {
     let is_float = [4, 8].iter().any(|number| last_double(histogram, *number).is_some_and(|count| count > 0.0));
     let mut series = 0;
+    let mut observations = i128::from(last_varint(histogram, 7).unwrap_or(0));
     for first in [9, 12] {
+        let mut bucket = 0_i128;
         let (mut spans, mut claimed, mut index, mut is_possible) = (0, 0, 0_i64, true);
         for span in all_bytes(histogram, first) {
             let span = fields(&span).ok_or_else(malformed)?;
@@ -184,26 +186,47 @@ fn native_series(histogram: &[(u32, Value)]) -> Result<u64, Failure> {
             is_possible &= (i64::from(i32::MIN)..=i64::from(i32::MAX)).contains(&index);
             (spans, claimed) = (spans + 1, claimed + len);
         }
-        let (mut deltas, mut counts) = (0, 0);
+        let (mut deltas, mut counts, mut are_negative) = (0, 0, false);
+        let mut add = |delta: u64| {
+            bucket = (bucket + i128::from(super::wire::zigzag(delta))).clamp(i64::MIN.into(), i64::MAX.into());
+            is_possible &= is_float || bucket >= 0;
+            observations += bucket.max(0);
+        };
         for (number, value) in histogram {
             match (number - first.min(*number), value) {
-                (1, Value::Varint(_)) => deltas += 1,
+                (1, Value::Varint(delta)) => {
+                    add(*delta);
+                    deltas += 1;
+                }
                 (1, Value::Bytes(packed)) => {
                     let mut at = 0;
                     while at < packed.len() {
-                        self::number(packed, &mut at).map_err(|_| malformed())?;
+                        add(self::number(packed, &mut at).map_err(|_| malformed())?);
                         deltas += 1;
                     }
                 }
-                (2, Value::Double(_)) => counts += 1,
-                (2, Value::Bytes(packed)) => counts += packed.len() as u64 / 8,
+                (2, Value::Double(count)) => {
+                    are_negative |= *count < 0.0;
+                    counts += 1;
+                }
+                (2, Value::Bytes(packed)) => {
+                    let doubles =
+                        packed.chunks(8).map(|bytes| f64::from_le_bytes(bytes.try_into().unwrap_or_default()));
+                    are_negative |= doubles.into_iter().any(|count| count < 0.0);
+                    counts += packed.len() as u64 / 8;
+                }
                 _ => {}
             }
         }
+        is_possible &= !is_float || !are_negative;
         if !is_possible || claimed != if is_float { counts } else { deltas } {
             return Err("family".to_owned());
         }
         series += spans + deltas + counts;
+    }
+    let count = i128::from(last_varint(histogram, 1).unwrap_or(0));
+    if !is_float && observations > count {
+        return Err("family".to_owned());
     }
     Ok(series)
 }
