@@ -296,6 +296,11 @@ struct FirstValue(Option<f64>);
 impl WholeSink for FirstValue {
     fn whole_family(&mut self, _: FamilyIx, _: &str, _: Kind, _: Option<&[u8]>) {}
 
+    /// The help text that is shown is the gateway's own.
+    fn goes_without_help(&mut self) -> bool {
+        true
+    }
+
     fn metric(&mut self, metric: Metric<'_>) {
         if let MetricValue::Number(value) = metric.value {
             self.0.get_or_insert(value);

@@ -230,7 +230,7 @@ pub trait Sink {
     /// The family's kind is known now: by a TYPE line, or `Untyped` by its first sample. At most once, before any
     /// of its samples.
     fn kind(&mut self, family: FamilyIx, kind: Kind);
-    /// The family's help text, unescaped; not necessarily UTF-8 (SPEC 3.4). At most once, at any time.
+    /// The family's help text, unescaped, which is UTF-8. At most once, at any time.
     fn help(&mut self, family: FamilyIx, text: &[u8]);
     /// A sample line.
     fn sample(&mut self, sample: Sample<'_>);

@@ -137,6 +137,8 @@ fn times_may_be_anything() {
         (vec![], -1_000_000_000)
     );
     assert_eq!(write(&family(name, 3, &[])), (vec![], 0));
+    let helped = [field(2, b"\xff"), gauge("push_failure_time_seconds", 7.0)].concat();
+    assert_eq!(write(&helped), (vec![], 7_000_000_000));
     assert_eq!(write(&family(name, 1, &[metric("x", 5, &number(2.0))])), (vec![], 0));
     assert_eq!(write(&gauge("push_failure_time_seconds", f64::NAN)), (vec![], 0));
     assert_eq!(write(&gauge("push_failure_time_seconds", f64::INFINITY)), (vec![], i64::MAX));
