@@ -22,7 +22,7 @@ pkg-config --exists openssl 2>/dev/null || packages+=(pkg-config libssl-dev)
 [ ${#packages[@]} = 0 ] || ./install-packages.sh "${packages[@]}"
 
 # A virtual environment that was moved or half made is made anew.
-if ! cmp -s clients/requirements.txt "$target/clients/installed.txt" || ! "$target/clients/bin/python" -c 'import prometheus_client'; then
+if ! cmp -s clients/requirements.txt "$target/clients/installed.txt" || ! "$target/clients/bin/python" -c 'import prometheus_client, google.protobuf'; then
   python3 -m venv --clear "$target/clients"
   "$target/clients/bin/pip" install --quiet --requirement clients/requirements.txt
   cp clients/requirements.txt "$target/clients/installed.txt"

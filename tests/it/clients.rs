@@ -68,10 +68,15 @@ fn python(gateway: &Server, action: &str) {
     let venv = virtual_environment();
     let (venv, requirements) = (venv.display(), requirements.display());
     let install = format!("python3 -m venv {venv} && {venv}/bin/pip install -r {requirements}");
-    let mut command = Command::new(format!("{venv}/bin/python"));
+    let mut command = Command::new(python_program());
     command.arg(clients.join("push.py")).args([&gateway.addr.to_string(), action]);
     let output = tools::run(&mut command, b"", &install);
     assert!(output.status.success(), "push.py {action}: {}\nif a module is missing: {install}", tools::said(&output));
+}
+
+/// Python with the modules of `tests/clients/requirements.txt`.
+pub fn python_program() -> PathBuf {
+    virtual_environment().join("bin/python")
 }
 
 /// Where the Makefile puts the Python client: in the target directory.

@@ -28,6 +28,7 @@ mod prometheus;
 mod query;
 mod repeats;
 mod roundtrip;
+mod scraped;
 mod seeds;
 mod server;
 mod soak;

@@ -13,7 +13,8 @@ use crate::server::Server;
 use crate::tools::{self, Scratch};
 use crate::wire;
 
-const INSTALL: &str = "apt-get install --no-install-recommends prometheus";
+/// What installs it.
+pub const INSTALL: &str = "apt-get install --no-install-recommends prometheus";
 
 /// How long Prometheus may take to show what it should: it scrapes once a second.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -162,8 +163,8 @@ fn push(gateway: &Server, path: &str, body: &str) {
     assert_eq!(response.status, Some(200), "{path}: {}", response.text_lossy());
 }
 
-/// A running Prometheus that scrapes one gateway. Dropping it kills the process.
-struct Prometheus {
+/// A running Prometheus that scrapes gateways. Dropping it kills the process.
+pub struct Prometheus {
     child: Child,
     addr: SocketAddr,
     scratch: Scratch,
@@ -180,10 +181,17 @@ impl Prometheus {
 
     /// Starts it with further lines about the scrape.
     fn start_as(gateway: SocketAddr, scrape: &str, flags: &[&str]) -> Prometheus {
+        Prometheus::start_for(&[gateway], scrape, flags)
+    }
+
+    /// The same for several gateways.
+    pub fn start_for(gateways: &[SocketAddr], scrape: &str, flags: &[&str]) -> Prometheus {
         let scratch = Scratch::new("prometheus");
+        let targets: Vec<_> = gateways.iter().map(|gateway| format!("'{gateway}'")).collect();
+        let targets = targets.join(", ");
         let config = format!(
             "global: {{scrape_interval: 1s, scrape_timeout: 1s}}\nscrape_configs:\n- job_name: pushgateway\n  \
-             honor_labels: true\n  {scrape}\n  static_configs: [{{targets: ['{gateway}']}}]\n"
+             honor_labels: true\n  {scrape}\n  static_configs: [{{targets: [{targets}]}}]\n"
         );
         let config = scratch.file("prometheus.yml", config);
         let log = File::create(scratch.0.join("log")).expect("the log can be written");
@@ -199,6 +207,39 @@ impl Prometheus {
             .stderr(log);
         let child = command.spawn().unwrap_or_else(|error| tools::missing(&command, &error, INSTALL));
         Prometheus { child, addr, scratch }
+    }
+
+    /// Whether a scrape of a gateway that ends from now on can be read; what is wrong with it.
+    pub fn scrapes(&self, gateway: SocketAddr) -> Result<(), String> {
+        let before = self.last_scrape(gateway);
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let last = self.last_scrape(gateway);
+            if let Some(outcome) = last.outcome.filter(|_| last.at != before.at) {
+                return outcome;
+            }
+            assert!(Instant::now() < end, "Prometheus does not scrape {gateway}");
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Whether the first scrape of a gateway, or a later one, could be read.
+    pub fn has_scraped(&self, gateway: SocketAddr) -> Result<(), String> {
+        self.last_scrape(gateway).outcome.unwrap_or_else(|| self.scrapes(gateway))
+    }
+
+    fn last_scrape(&self, gateway: SocketAddr) -> Scrape {
+        let response = wire::request(self.addr, "GET", "/api/v1/targets", None);
+        let document: Value = serde_json::from_slice(&response.text()).unwrap_or_default();
+        let targets = document["data"]["activeTargets"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let is_it = |target: &&Value| target["discoveredLabels"]["__address__"] == gateway.to_string();
+        let target = targets.iter().find(is_it).unwrap_or(&Value::Null);
+        let outcome = match target["health"].as_str() {
+            None | Some("unknown") => None,
+            Some("up") => Some(Ok(())),
+            Some(_) => Some(Err(format!("Prometheus: {}", target["lastError"]))),
+        };
+        Scrape { at: target["lastScrape"].clone(), outcome }
     }
 
     /// Waits until an instant query has exactly this result: pairs of labels and value, in the order of the labels.
@@ -218,6 +259,13 @@ impl Prometheus {
             thread::sleep(Duration::from_millis(100));
         }
     }
+}
+
+/// A scrape as Prometheus tells it.
+struct Scrape {
+    at: Value,
+    /// None if there was none.
+    outcome: Option<Result<(), String>>,
 }
 
 impl Drop for Prometheus {

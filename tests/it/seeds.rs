@@ -148,6 +148,13 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
+/// A seed of a target after a few changes.
+pub fn mutated_seed(target: &str, random: &mut Random) -> Vec<u8> {
+    let seeds: Vec<_> = seeds(target).into_iter().filter(|(_, seed)| seed.len() <= MUTATED_BYTES_MAX).collect();
+    let [one, other] = [0, 1].map(|_| below(random, seeds.len()));
+    mutated(&seeds[one].1, &seeds[other].1, random)
+}
+
 /// The seed after a few changes.
 fn mutated(seed: &[u8], other: &[u8], random: &mut Random) -> Vec<u8> {
     let mut bytes = seed.to_vec();
