@@ -113,12 +113,16 @@ mod tests {
     use super::*;
     use std::fmt::Write as _;
 
+    /// Checks what is shown of a text.
+    #[track_caller]
+    fn check_cut(start: Start<'_>, text: &[u8], most: usize, shown: &[u8]) {
+        let expected = Start { bytes: shown, left_out: text.len() - shown.len() };
+        assert_eq!(start, expected, "{} {most}", text.escape_ascii());
+    }
+
     #[test]
     fn texts_are_cut_between_characters() {
-        let check = |text: &[u8], most: usize, shown: &[u8]| {
-            let expected = Start { bytes: shown, left_out: text.len() - shown.len() };
-            assert_eq!(Start::within(text, most), expected, "{} {most}", text.escape_ascii());
-        };
+        let check = |text: &[u8], most: usize, shown: &[u8]| check_cut(Start::within(text, most), text, most, shown);
         check(b"", 0, b"");
         check(b"abc", 3, b"abc");
         check(b"abc", 2, b"ab");
@@ -137,10 +141,8 @@ mod tests {
 
     #[test]
     fn escapes_are_not_cut() {
-        let check = |text: &[u8], most: usize, shown: &[u8]| {
-            let expected = Start { bytes: shown, left_out: text.len() - shown.len() };
-            assert_eq!(Start::of_escaped(text, most), expected, "{} {most}", text.escape_ascii());
-        };
+        let check =
+            |text: &[u8], most: usize, shown: &[u8]| check_cut(Start::of_escaped(text, most), text, most, shown);
         check(br"a\n", 3, br"a\n");
         check(br"a\n", 2, b"a");
         check(br"a\\n", 3, br"a\\");
