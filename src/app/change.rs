@@ -43,6 +43,15 @@ enum Request {
     Remove(GroupKey),
 }
 
+impl Changes {
+    /// Takes note of a long change that was begun; its number.
+    fn begin(&mut self, request: Request, is_awaited: bool) -> u64 {
+        self.begun += 1;
+        self.current = Some(Changing { number: self.begun, request, is_awaited });
+        self.begun
+    }
+}
+
 impl Outcome {
     /// Memory that the change takes until it is over, bytes.
     pub fn held_bytes(&self) -> usize {
@@ -122,17 +131,13 @@ impl App {
         self.changes.current.is_none() && !is_unwritten
     }
 
-    /// The deletion of a group was begun that is one of several.
+    /// The deletion of a group was begun that is one of several: nobody waits for its outcome.
     pub(super) fn begin_removal(&mut self, key: GroupKey) {
-        self.changes.begun += 1;
-        let number = self.changes.begun;
-        self.changes.current = Some(Changing { number, request: Request::Remove(key), is_awaited: false });
+        self.changes.begin(Request::Remove(key), false);
     }
 
     fn begin_change(&mut self, request: Request, bytes: usize) -> Answer {
-        self.changes.begun += 1;
-        let number = self.changes.begun;
-        self.changes.current = Some(Changing { number, request, is_awaited: true });
+        let number = self.changes.begin(request, true);
         Answer::Working(Work::Change(Outcome { number, bytes }))
     }
 
