@@ -69,7 +69,7 @@ pub use room::Usage;
 pub use staged::{LineNote, RESERVED_NAMES, Remark, Staged};
 pub use text::PageText;
 pub use times::PushTime;
-pub use view::{FamilyView, GroupSnapshot, GroupView, LineCursor, Lines};
+pub use view::{FamilyView, GroupView, LineCursor, Lines};
 
 use crate::limits::{CHANGED_FAMILIES_PER_STEP, CHECKED_PER_STEP_MAX, Limits, Reached};
 use crate::model::number;

@@ -11,7 +11,6 @@
 use std::fmt;
 
 use crate::limits::{RECORD_BLOCK_BYTES, RECORD_FAMILIES_PER_STEP};
-use crate::model::order;
 use crate::model::sample::{Detail, Kind};
 use crate::model::time::Timestamp;
 use crate::store::{
@@ -73,7 +72,7 @@ struct Open {
     /// Where further families are to be asked for, if the group is large; it must not change meanwhile.
     next: Option<FamilyId>,
     /// Families that are still to be written, as they were when they were asked for.
-    families: std::vec::IntoIter<(FamilyId, FamilyView)>,
+    families: std::vec::IntoIter<FamilyView>,
     family: Option<(FamilyView, Part)>,
 }
 
@@ -111,18 +110,17 @@ impl Encoder {
         for time in [group.pushed(), group.failed()] {
             put_time(&mut self.block, time);
         }
-        let most = if group.is_large() { RECORD_FAMILIES_PER_STEP } else { usize::MAX };
-        let mut families = group.families_from(FamilyId(0), most);
-        if !group.is_large() {
-            order::sort_by(&mut families, |left, right| left.1.name().cmp(right.1.name()));
-        }
+        let (families, next) = if group.is_large() {
+            group.families_from(FamilyId(0), RECORD_FAMILIES_PER_STEP)
+        } else {
+            (group.families(), None)
+        };
         for name in RESERVED_NAMES {
-            let family = families.iter().find(|(_, family)| family.name() == name);
-            put_time(&mut self.block, family.map_or(Timestamp::default(), |(_, family)| family.written()));
+            let family = families.iter().find(|family| family.name() == name);
+            put_time(&mut self.block, family.map_or(Timestamp::default(), FamilyView::written));
         }
         put_bytes(&mut self.block, group.failure().unwrap_or_default().as_bytes());
         put_number(&mut self.block, group.family_count() as u64);
-        let next = if group.is_large() { next_of(&families) } else { None };
         self.open = Some(Open { key: group.key().clone(), next, families: families.into_iter(), family: None });
     }
 
@@ -143,14 +141,13 @@ impl Encoder {
         while *budget > 0 {
             let before = self.block.len() + out.len();
             let Some((family, part)) = open.family.take() else {
-                if let Some((_, family)) = open.families.next() {
+                if let Some(family) = open.families.next() {
                     open.family = (!family.is_reserved()).then_some((family, Part::Head));
                 } else if let Some(next) = open.next {
                     let group = store.group(&open.key);
                     let families = group.map(|group| group.families_from(next, RECORD_FAMILIES_PER_STEP));
-                    let families = families.unwrap_or_default();
-                    open.next = next_of(&families);
-                    open.families = families.into_iter();
+                    let (families, next) = families.unwrap_or_default();
+                    (open.families, open.next) = (families.into_iter(), next);
                 } else {
                     self.end(open.key.as_bytes(), out);
                     return true;
@@ -246,11 +243,6 @@ impl Encoder {
         out.truncate(at + 3 + bytes);
         self.block.clear();
     }
-}
-
-/// The id from which on families come after these; `None` if there are none.
-fn next_of(families: &[(FamilyId, FamilyView)]) -> Option<FamilyId> {
-    families.last().map(|(last, _)| FamilyId(last.0 + 1))
 }
 
 fn checksum(key: &[u8], blocks: &[u8]) -> u32 {

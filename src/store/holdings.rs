@@ -508,8 +508,8 @@ mod tests {
                 expected.retain(|name, _| !is_replace || names.contains(name) || name.starts_with("push_"));
                 expected.extend(names.into_iter().chain(["push_time_seconds"]).map(|name| (name, at)));
             }
-            let snapshot = store.group(&key).expect("it was pushed").snapshot();
-            let found: BTreeMap<_, _> = snapshot.families.iter().map(|f| (f.name(), f.written().0)).collect();
+            let families = store.group(&key).expect("it was pushed").families();
+            let found: BTreeMap<_, _> = families.iter().map(|f| (f.name(), f.written().0)).collect();
             assert_eq!(found, expected, "{at}");
             let group = store.catalog.find_group(&key).expect("it was pushed");
             let rare = store.catalog.group(group).rare.as_deref();

@@ -439,8 +439,8 @@ impl Twins {
         for (labels, group) in &self.state.groups {
             let found = self.store.group(&key(labels)).expect("both have the same groups");
             assert_eq!((found.pushed(), found.failed()), (group.pushed, group.failed), "{labels:?}");
-            let snapshot = found.snapshot();
-            let found = snapshot.families.iter().map(|family| (family.name(), family.written()));
+            let families = found.families();
+            let found = families.iter().map(|family| (family.name(), family.written()));
             let found: BTreeMap<_, _> = found.filter(|(name, _)| !RESERVED_NAMES.contains(name)).collect();
             let expected: BTreeMap<_, _> =
                 group.families.iter().map(|(name, family)| (&**name, family.written)).collect();

@@ -14,7 +14,7 @@ use crate::model::order;
 use crate::model::sample::{Detail, FamilyIx, Kind};
 use crate::model::time::Timestamp;
 
-/// A group as it was kept: what a [`super::GroupSnapshot`] shows.
+/// A group as it was kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredGroup<'a> {
     /// Its labels.

@@ -62,7 +62,7 @@ mod tests {
             let group = store.group(&key).expect("it was pushed");
             assert_eq!((group.pushed(), group.failed()), (pushed.value, failed.value));
             assert_eq!(group.last_push_successful(), is_successful);
-            let families = group.snapshot().families;
+            let families = group.families();
             let told: Vec<_> = families.iter().map(|family| (family.name(), family.written())).collect();
             let expected = [("push_failure_time_seconds", failed.written), ("push_time_seconds", pushed.written)];
             assert_eq!(told, expected);

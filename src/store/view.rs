@@ -1,7 +1,7 @@
 //! Reading views of groups and what they hold, for the query API.
 //!
-//! A [`GroupView`] looks at the store and is gone before the next change. A [`GroupSnapshot`] holds what it shows: a
-//! reader that takes its time sees one state of the group, whatever is pushed or deleted meanwhile.
+//! A [`GroupView`] looks at the store and is gone before the next change. A [`FamilyView`] holds what it shows: a reader
+//! that takes its time sees one state of the family, whatever is pushed or deleted meanwhile.
 
 use std::borrow::Cow;
 use std::rc::Rc;
@@ -119,10 +119,16 @@ impl<'a> GroupView<'a> {
         holding.filter(|holding| holding.family == family).map(|holding| self.family(holding))
     }
 
-    /// What it holds now of its families from an id on, as many as asked for.
-    pub fn families_from(&self, from: FamilyId, most: usize) -> Vec<(FamilyId, FamilyView)> {
+    /// What it holds now of its families from an id on, as many as asked for, and the id from which on there may be more;
+    /// `None` if there were none.
+    pub fn families_from(&self, from: FamilyId, most: usize) -> (Vec<FamilyView>, Option<FamilyId>) {
+        let mut next = None;
         let holdings = self.store.catalog.holdings_from(self.id, from).take(most);
-        holdings.map(|holding| (holding.family, self.family(holding))).collect()
+        let families = holdings.map(|holding| {
+            next = Some(FamilyId(holding.family.0 + 1));
+            self.family(holding)
+        });
+        (families.collect(), next)
     }
 
     /// How many families were pushed to it; the push times are not counted.
@@ -130,18 +136,11 @@ impl<'a> GroupView<'a> {
         self.holding_count().saturating_sub(RESERVED_NAMES.len())
     }
 
-    /// What it holds now.
-    pub fn snapshot(&self) -> GroupSnapshot {
+    /// What it holds now, push times included, in order of names. Each family stays as it is, whatever becomes of the group.
+    pub fn families(&self) -> Vec<FamilyView> {
         let mut families: Vec<_> = self.store.catalog.holdings(self.id).map(|holding| self.family(holding)).collect();
         order::sort_by(&mut families, |left, right| left.name.cmp(&right.name));
-        GroupSnapshot {
-            key: self.group.key.clone(),
-            pushed: self.pushed(),
-            failed: self.failed(),
-            failure: self.failure().map(Box::from),
-            has_quoted_names: self.store.catalog.outline(self.id).has_quoted_names,
-            families,
-        }
+        families
     }
 
     fn family(&self, holding: Holding<'_>) -> FamilyView {
@@ -160,35 +159,6 @@ impl<'a> GroupView<'a> {
             notes: store.notes.get(&entry).cloned(),
             pieces: holding.home.map_or_else(SmallVec::new, |_| store.pages.pieces(&store.catalog, entry).collect()),
         }
-    }
-}
-
-/// A group as it was at one moment.
-#[derive(Clone, Debug)]
-pub struct GroupSnapshot {
-    /// Its labels.
-    pub key: GroupKey,
-    /// When a push was last accepted; zero if none was.
-    pub pushed: Timestamp,
-    /// When a push was last refused; zero if none was.
-    pub failed: Timestamp,
-    /// Why that push was refused, cut short.
-    pub failure: Option<Box<str>>,
-    /// Whether names in its lines may be quoted.
-    pub has_quoted_names: bool,
-    /// What it held, push times included, in order of names.
-    pub families: Vec<FamilyView>,
-}
-
-impl GroupSnapshot {
-    /// Its labels, sorted by name.
-    pub fn labels(&self) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
-        self.key.labels()
-    }
-
-    /// Whether the last push was accepted (SPEC 8.3).
-    pub fn last_push_successful(&self) -> bool {
-        self.failed <= self.pushed
     }
 }
 

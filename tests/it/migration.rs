@@ -235,7 +235,7 @@ fn groups_are_as_in_json(store: &Store, json: &serde_json::Value) {
         .groups_after(None)
         .map(|group| {
             let labels = group.labels().map(|(name, value)| format!("{name}={}", serde_json::json!(value)));
-            let families = group.snapshot().families;
+            let families = group.families();
             let families =
                 families.iter().map(|family| format!("{} {}", family.name(), family.written().rfc3339_nanos()));
             (labels.collect(), Some(group.last_push_successful()), families.collect())

@@ -88,7 +88,7 @@ fn groups_come_with_their_times() {
     ];
     check(&mut store, &[(b"instance", b"i"), JOB], &families, &[], &lines);
     let group = store.groups_after(None).next().expect("it was imported");
-    let families = group.snapshot().families;
+    let families = group.families();
     let times: Vec<_> = families.iter().map(|family| (family.name(), family.written().unix())).collect();
     let expected =
         [("early", 20), ("empty", 30), ("late", 30), ("push_failure_time_seconds", 40), ("push_time_seconds", 30)];
@@ -107,7 +107,7 @@ fn groups_without_families_are_kept() {
         [r#"push_failure_time_seconds{instance="",job="j"} 7"#, r#"push_time_seconds{instance="",job="j"} 0"#];
     let mut store = Store::new();
     check(&mut store, &[JOB], &families, &[], &refused);
-    let families = store.groups_after(None).next().expect("it was imported").snapshot().families;
+    let families = store.groups_after(None).next().expect("it was imported").families();
     assert!(families.iter().all(|family| family.written().unix() == 7));
     // A file from before there were times of failures, or of pushes.
     let a = gauge("a", 1.0);

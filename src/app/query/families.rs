@@ -51,7 +51,7 @@ impl Families {
             let (key, from) = (group.key().clone(), Some(FamilyId(0)));
             return Self::Named(Box::new(Named { key, from, names: Sorter::default(), is_sorted: false }));
         }
-        Self::Kept(group.snapshot().families.into_iter())
+        Self::Kept(group.families().into_iter())
     }
 
     /// The next family; does no more than `left` allows to find it.
